@@ -1,0 +1,176 @@
+// Raft is the consensus core of one replica of one partition.
+//
+// It is a pure function from inputs to effects: it reads no clock, does no
+// I/O, starts no thread, logs nothing, and draws random numbers only from its
+// seed. Its owner (partition/) feeds it ticks, messages and proposals, and
+// then takes a Ready that says what to send, persist, apply and fetch. There
+// is no Advance: each effect reports back by itself, in any order relative to
+// the others, by Persisted, Applied and Fetched.
+//
+// Not thread-safe: used on its partition's worker only.
+
+#ifndef RAFT_RAFT_H_
+#define RAFT_RAFT_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "raft/configuration.h"
+#include "raft/message.h"
+#include "raft/ready.h"
+#include "raft/types.h"
+
+namespace raft {
+
+struct Config {
+  base::PartitionId partition;
+  ReplicaId self;
+
+  // Election timeout in ticks; each election draws from [election_ticks,
+  // 2 * election_ticks). REQUIRES: election_ticks > heartbeat_ticks > 0.
+  uint32_t election_ticks = 10;
+  uint32_t heartbeat_ticks = 1;
+
+  // What one tick adds to log time is min(elapsed, 2 * tick_ns), so neither a
+  // paused process nor a jumping clock expires anybody's session (P50).
+  uint64_t tick_ns = 100'000'000;
+
+  bool pre_vote = true;
+  bool check_quorum = true;
+
+  uint64_t entry_bytes_max = 1536 * 1024;    // Payload; larger is refused.
+  uint64_t message_bytes_max = 1024 * 1024;  // Of one AppendEntries.
+  uint64_t inflight_messages_max = 256;      // Per follower.
+  uint64_t inflight_bytes_max = 8 * 1024 * 1024;
+  uint64_t uncommitted_bytes_max = 64 * 1024 * 1024;
+  uint64_t committed_bytes_max = 4 * 1024 * 1024;  // Of one Ready.
+  uint64_t log_memory_bytes = 16 * 1024 * 1024;    // Applied entries kept.
+
+  uint64_t seed = 0;
+};
+
+// What a replica finds on its disk when it starts. For a new group: `snapshot`
+// zero, the initial configuration, no entries.
+struct InitialState {
+  HardState hard_state;
+  Position snapshot;            // The image's position: entries begin behind.
+  Configuration configuration;  // At `snapshot`.
+  std::vector<Entry> entries;   // Contiguous, from snapshot.index + 1.
+  Index first_index;            // Of the log on disk, <= snapshot.index + 1.
+};
+
+// A command for the log. `payload_crc` is Crc32c(*payload).
+struct Proposal {
+  std::shared_ptr<const std::string> payload;
+  uint32_t payload_crc = 0;
+};
+
+class Raft {
+ public:
+  // Starts as a follower that has applied everything up to `snapshot`.
+  // DataLoss if the entries have a hole, a wrong chain or a term that goes
+  // back, or the hard state contradicts them.
+  static absl::StatusOr<std::unique_ptr<Raft>> Create(const Config& config,
+                                                      InitialState initial);
+  ~Raft();
+
+  // --- Inputs -------------------------------------------------------------
+
+  // One tick of the owner's timer; `elapsed_ns` is what the monotonic clock
+  // moved since the one before.
+  void Tick(uint64_t elapsed_ns);
+
+  // A message from a peer. Messages to others, of strangers, and without a
+  // term are dropped (P5).
+  void Step(Message message);
+
+  // Starts an election now, without waiting for the timer. A sole voter with
+  // nothing to ask becomes leader as soon as its vote is durable.
+  void Campaign();
+
+  // Appends `proposals` in order and returns the index of the first; all or
+  // none. Unavailable: not the leader, or a transfer is under way.
+  // ResourceExhausted: a payload above entry_bytes_max, or, transient,
+  // Unavailable: uncommitted_bytes_max reached.
+  absl::StatusOr<Index> Propose(std::vector<Proposal> proposals);
+
+  // Asks for a read index. The answer is a ReadState with this context in a
+  // later Ready: confirmed by a quorum round that began after this call, and
+  // not before an entry of the term is committed (P18, P47).
+  void ReadIndex(uint64_t context);
+
+  // Appends the configuration `target` (or the joint one that leads to it).
+  // FailedPrecondition: a change is already under way, or no entry of this
+  // term is committed yet (P43). Unavailable: not the leader.
+  absl::StatusOr<Index> ProposeConfChange(const Configuration& target);
+
+  // Hands leadership to `target`, which must be a voter. Proposals are refused
+  // until it is done or an election timeout has passed (P15).
+  absl::Status TransferLeadership(ReplicaId target);
+
+  // --- Completions --------------------------------------------------------
+
+  // The entries and hard state of the Ready with this PersistToken are
+  // durable. Tokens complete in the order they were handed out; one of an
+  // older term never marks newer entries stable (P26).
+  void Persisted(const PersistToken& token);
+
+  // The state machine has applied everything up to `index`.
+  void Applied(Index index);
+
+  // Entries that a FetchRequest asked for; a status if they are gone or
+  // unreadable, and then the follower gets the image.
+  void Fetched(const FetchRequest& request,
+               absl::StatusOr<std::vector<Entry>> entries);
+
+  // An image at `position` is durable here; entries below `first_index` are
+  // no longer on disk.
+  void Compacted(const Position& image, const Configuration& configuration,
+                 Index first_index);
+
+  // The image of a SnapshotInstall is durable and loaded (or was refused).
+  void SnapshotInstalled(const Position& image, bool installed);
+
+  // A transfer of the image at `image` to `follower` ended.
+  void SnapshotSent(ReplicaId follower, Index image, bool delivered);
+
+  // --- Effects ------------------------------------------------------------
+
+  bool HasReady() const;
+
+  // Everything that became due since the last call; never twice.
+  Ready TakeReady();
+
+  // --- State, for its owner, status and tests ------------------------------
+
+  SoftState soft_state() const;
+  HardState hard_state() const;
+  Term term() const;
+  Role role() const;
+  ReplicaId leader() const;
+  Index first_index() const;  // On disk or in memory.
+  Index last_index() const;
+  Index commit_index() const;
+  Index applied_index() const;
+  Index persisted_index() const;  // Own log, durable.
+  const Configuration& configuration() const;
+  // The leader's log time: what the next entry carries. Elsewhere: that of the
+  // last entry.
+  uint64_t log_time_ns() const;
+  // An entry of the leader's own term is committed.
+  bool committed_in_term() const;
+
+ private:
+  class Impl;
+  explicit Raft(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace raft
+
+#endif  // RAFT_RAFT_H_
