@@ -1,0 +1,99 @@
+// LogStore is the port to the disk of one node: the logs, hard states and
+// images of all its partitions, behind one synced write for all of them.
+//
+// Two implementations: Store (RocksDB) and MemoryStore (the simulation's disk,
+// with a page cache that a crash loses). One conformance suite runs on both.
+//
+// Thread-safe. Writes never block the caller: they are queued, joined with
+// what other partitions have queued, and reported by their `done`. Writes of
+// one partition take effect in the order they were queued, and a durable write
+// implies that all queued before it, by anyone, are durable.
+
+#ifndef STORAGE_LOG_STORE_H_
+#define STORAGE_LOG_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "raft/types.h"
+#include "storage/image.h"
+
+namespace storage {
+
+// One atomic, synced change of one partition (D2).
+struct LogWrite {
+  base::PartitionId partition;
+
+  std::optional<raft::HardState> hard_state;
+
+  // Contiguous. They replace everything from entries.front().index on.
+  std::vector<raft::Entry> entries;
+
+  // Makes an image visible. Its rows were written by WriteImage calls whose
+  // `done` has been called.
+  std::optional<ImagePointer> image;
+
+  // Drops the log below this index. REQUIRES: not above the durable image's
+  // index + 1, counting `image` of this same write (D3, P35).
+  std::optional<raft::Index> trim_below;
+
+  // Called once, on a thread of the store and in the order of durability: OK
+  // when all of the above is durable. Any error is final for the whole store
+  // (D5, P32): nothing may be acknowledged any more.
+  absl::AnyInvocable<void(absl::Status)> done;
+};
+
+// What a partition finds on its disk.
+struct StoredPartition {
+  base::PartitionId partition;
+  raft::HardState hard_state;
+  ImagePointer image;
+  raft::Index first_index;           // Of the log on disk.
+  std::vector<raft::Entry> entries;  // Behind image.position, contiguous.
+};
+
+class LogStore {
+ public:
+  virtual ~LogStore() = default;
+
+  // --- At start -------------------------------------------------------------
+
+  virtual absl::StatusOr<std::vector<base::PartitionId>> ListPartitions() = 0;
+
+  // Makes an empty partition with this configuration, durably.
+  // AlreadyExists: it is there.
+  virtual absl::Status CreatePartition(
+      base::PartitionId partition,
+      const raft::Configuration& configuration) = 0;
+
+  // NotFound: no such partition. DataLoss, naming partition and index: a hole,
+  // a checksum or a chain that does not fit, a record that does not decode.
+  // FailedPrecondition: a record of a newer format.
+  virtual absl::StatusOr<StoredPartition> LoadPartition(
+      base::PartitionId partition) = 0;
+
+  virtual absl::StatusOr<std::unique_ptr<ImageReader>> OpenImage(
+      base::PartitionId partition) = 0;
+
+  // --- While serving --------------------------------------------------------
+
+  virtual void Write(LogWrite write) = 0;
+  virtual void WriteImage(ImageBatch batch) = 0;
+
+  // Reads entries [from, ...), about `bytes_max` bytes of them but at least
+  // one, on a thread of the store. OutOfRange: trimmed or beyond the end.
+  virtual void ReadEntries(
+      base::PartitionId partition, raft::Index from, uint64_t bytes_max,
+      absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)>
+          done) = 0;
+};
+
+}  // namespace storage
+
+#endif  // STORAGE_LOG_STORE_H_
