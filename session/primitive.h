@@ -1,0 +1,122 @@
+// Primitive is one named state machine inside a partition: a counter, a map, a
+// lock. Its whole state is rows of Tables (session/table.h); everything else
+// it needs, from the log to the listeners, comes through a context.
+//
+// A primitive is deterministic: it reads nothing but its tables and the
+// context. It is used on its partition's worker only.
+
+#ifndef SESSION_PRIMITIVE_H_
+#define SESSION_PRIMITIVE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "session/types.h"
+
+namespace session {
+
+// What a primitive may read and do while an entry is applied. Implemented by
+// the state machine, and by a fake in the primitives' tests.
+class PrimitiveContext {
+ public:
+  virtual ~PrimitiveContext() = default;
+
+  // The index that clients see, of the command being applied: versions and
+  // fencing tokens are made of it.
+  virtual uint64_t index() const = 0;
+  // Log time. Timers that were due have already fired.
+  virtual uint64_t time_ns() const = 0;
+  virtual uint32_t machine_version() const = 0;
+
+  // Appends one event for every listener whose filter is empty or equals
+  // `key`. `output` is the public EventsOutput message; it is kept once.
+  virtual void Publish(absl::string_view key, std::string output) = 0;
+
+  // Tells the local watchers (open stream queries) of a change at `cursor`,
+  // which orders as the keys of List do. Costs nothing without watchers, so ask
+  // has_watchers() before encoding `output`.
+  virtual bool has_watchers() const = 0;
+  virtual void Notify(absl::string_view cursor, std::string output) = 0;
+
+  // One timer for each key of this primitive; setting it again moves it. It
+  // fires (TimerFired) before the first entry whose time is >= due_ns takes
+  // effect, in the order of (due, primitive, key). Timers are derived state:
+  // Loaded sets them again.
+  virtual void SetTimer(absl::string_view key, uint64_t due_ns) = 0;
+  virtual void CancelTimer(absl::string_view key) = 0;
+
+  // Answers a command that KeepOpen left waiting. REQUIRES: it is waiting.
+  virtual void Complete(CommandKey command, Result result) = 0;
+};
+
+// The context of a command. Exactly one of Answer, KeepOpen and Listen is
+// called before Command returns.
+class CommandContext : public PrimitiveContext {
+ public:
+  virtual CommandKey command() const = 0;
+  virtual Generation generation() const = 0;
+
+  // The command is done.
+  virtual void Answer(Result result) = 0;
+
+  // The command waits (a lock that is taken): Complete answers it later, or
+  // WaiterCancelled says that nobody wants the answer any more. The primitive
+  // keeps the waiter in a row of its own.
+  virtual void KeepOpen() = 0;
+
+  // The command becomes a listener of this primitive's events, those with key
+  // `filter` or, if empty, all. Nothing else is kept by the primitive.
+  virtual void Listen(absl::string_view filter) = 0;
+};
+
+// A slice of a listing. `cursor` names the last item listed; pass it to go on.
+struct Listing {
+  std::vector<std::string> outputs;  // Public <Rpc>Output messages.
+  std::string cursor;
+  bool done = false;
+};
+
+class Primitive {
+ public:
+  virtual ~Primitive() = default;
+
+  // Applies a command. `input` is the public <Rpc>Input message; it passed the
+  // operation's check before it was proposed, but a committed entry may still
+  // hold anything: answer kInternal rather than CHECK.
+  virtual void Command(CommandContext& context, uint32_t operation,
+                       absl::string_view input) = 0;
+
+  // Answers a unary query from the present state.
+  virtual Result Query(uint32_t operation, absl::string_view input) const = 0;
+
+  // Lists at most `rows_max` items behind `cursor` (empty: from the start) for
+  // a stream query. Cursors order bytewise as the listing does, so that a
+  // watcher can tell what it has been shown.
+  virtual Listing List(uint32_t operation, absl::string_view input,
+                       absl::string_view cursor, size_t rows_max) const = 0;
+
+  // Whether the stream query goes on with changes after its listing.
+  virtual bool Watches(uint32_t operation, absl::string_view input) const = 0;
+
+  // A timer set by this primitive is due.
+  virtual void TimerFired(PrimitiveContext& context, absl::string_view key) = 0;
+
+  // A command left open by KeepOpen was cancelled: forget the waiter.
+  virtual void WaiterCancelled(PrimitiveContext& context,
+                               CommandKey command) = 0;
+
+  // `session` ended or closed this primitive; its waiters were cancelled
+  // before. Releases what the session held here, at most `items_max` items;
+  // false if more is left, and then it is called again by later entries.
+  virtual bool SessionClosed(PrimitiveContext& context, SessionId session,
+                             size_t items_max) = 0;
+
+  // All rows are loaded: set timers and rebuild whatever is derived.
+  virtual void Loaded(PrimitiveContext& context) = 0;
+};
+
+}  // namespace session
+
+#endif  // SESSION_PRIMITIVE_H_

@@ -1,0 +1,34 @@
+#include "session/registry.h"
+
+#include <utility>
+
+namespace session {
+
+const Operation* PrimitiveType::FindOperation(uint32_t id) const {
+  for (const Operation& operation : operations) {
+    if (operation.id == id) return &operation;
+  }
+  return nullptr;
+}
+
+Registry::Registry(std::vector<PrimitiveType> types)
+    : types_(std::move(types)) {}
+
+const PrimitiveType* Registry::FindByTypeString(
+    absl::string_view type_string) const {
+  for (const PrimitiveType& type : types_) {
+    for (const std::string& candidate : type.type_strings) {
+      if (candidate == type_string) return &type;
+    }
+  }
+  return nullptr;
+}
+
+const PrimitiveType* Registry::FindByName(absl::string_view name) const {
+  for (const PrimitiveType& type : types_) {
+    if (type.name == name) return &type;
+  }
+  return nullptr;
+}
+
+}  // namespace session

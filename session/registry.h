@@ -1,0 +1,77 @@
+// Registry is the table of primitive types: what a CreatePrimitive may name,
+// which RPCs each type has, and how to make one. primitive/registry.cc fills
+// it; the state machine, the gRPC services and the command line walk it.
+//
+// Immutable after construction; thread-safe.
+
+#ifndef SESSION_REGISTRY_H_
+#define SESSION_REGISTRY_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "session/limits.h"
+#include "session/primitive.h"
+#include "session/types.h"
+
+namespace session {
+
+class TableSet;
+
+enum class OperationKind : uint8_t {
+  kCommand,        // Unary, through the log.
+  kQuery,          // Unary, not through the log.
+  kStreamCommand,  // Through the log; its answers are numbered events.
+  kStreamQuery,    // A listing, perhaps followed by changes.
+};
+
+struct Operation {
+  // The field number of the RPC's input in the public <P>Input union.
+  // Do not change: on disk.
+  uint32_t id = 0;
+  std::string rpc;  // "Put"
+  OperationKind kind = OperationKind::kCommand;
+  // The command can make the state larger: refused at the state bound.
+  bool grows = false;
+
+  // Checks an input before it is proposed or executed: it decodes, and every
+  // key and value is within limits. InvalidArgument names the field.
+  absl::Status (*check)(absl::string_view input,
+                        const Limits& limits) = nullptr;
+};
+
+struct PrimitiveType {
+  std::string name;     // "map"
+  std::string service;  // gRPC service, "atomix.multiraft.map.v1.Map"
+  // What CreatePrimitive may call it; the first is stored and compared.
+  std::vector<std::string> type_strings;
+  std::vector<Operation> operations;
+
+  // Makes a primitive whose tables are in `tables`, empty.
+  std::unique_ptr<Primitive> (*create)(TableSet& tables,
+                                       PrimitiveId id) = nullptr;
+
+  const Operation* FindOperation(uint32_t id) const;
+};
+
+class Registry {
+ public:
+  explicit Registry(std::vector<PrimitiveType> types);
+
+  const std::vector<PrimitiveType>& types() const { return types_; }
+
+  // Null if there is none.
+  const PrimitiveType* FindByTypeString(absl::string_view type_string) const;
+  const PrimitiveType* FindByName(absl::string_view name) const;
+
+ private:
+  const std::vector<PrimitiveType> types_;
+};
+
+}  // namespace session
+
+#endif  // SESSION_REGISTRY_H_
