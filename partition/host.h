@@ -1,0 +1,57 @@
+// Host is the partitions of one node: it opens them from the store, spreads
+// them over the executors, ticks them, and stops them in order.
+//
+// Thread-safe after Open.
+
+#ifndef PARTITION_HOST_H_
+#define PARTITION_HOST_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "partition/partition.h"
+
+namespace partition {
+
+struct HostPorts {
+  base::Clock& clock;
+  std::vector<Executor*> executors;  // At least one.
+  storage::LogStore& store;
+  Transport& transport;
+  const session::Registry& registry;
+};
+
+class Host {
+ public:
+  // Opens every partition that the store has. `options` serves all of them
+  // (id is set by Host). `on_fatal` is called at most once, from an executor.
+  static absl::StatusOr<std::unique_ptr<Host>> Open(
+      const Options& options, const HostPorts& ports, uint64_t seed,
+      absl::AnyInvocable<void(absl::Status)> on_fatal);
+  ~Host();
+
+  // Starts the partitions and their ticks.
+  void Start();
+
+  // Stops all partitions. The caller then closes the store, which completes
+  // what was queued, and stops the executors, before it destroys the host.
+  void Stop();
+
+  // Null: not on this node.
+  Partition* Find(base::PartitionId id) const;
+  std::vector<Partition*> All() const;  // By id.
+
+ private:
+  struct Impl;
+  explicit Host(std::shared_ptr<Impl> impl);
+  const std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace partition
+
+#endif  // PARTITION_HOST_H_

@@ -1,0 +1,191 @@
+// Partition drives one Raft group on one node: it alone decides when disk,
+// network and apply happen, and answers callers when their command is applied.
+//
+// Threads: public methods are thread-safe and only fill the mailbox (bounded by
+// bytes; KeepAlives have a share of their own, so that a flood of commands
+// expires nobody). Everything else runs in turns on its executor:
+//
+//   mailbox -> one append to the core -> Ready -> { write, send, apply }
+//           -> callers finished last, so that they overlap the next sync.
+//
+// Ports: Clock, Executor, LogStore, Transport, and a seed. Nothing here knows
+// gRPC, RocksDB or a thread, so sim/ runs it as it is.
+
+#ifndef PARTITION_PARTITION_H_
+#define PARTITION_PARTITION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "partition/caller.h"
+#include "partition/executor.h"
+#include "partition/transport.h"
+#include "raft/raft.h"
+#include "session/registry.h"
+#include "session/state_machine.h"
+#include "storage/log_store.h"
+
+namespace partition {
+
+// Defaults are those of the flags (server/flags.cc).
+struct Options {
+  base::PartitionId id;
+  base::NodeId node;
+
+  // Timing of the core. One tick is `raft.tick_ns`.
+  raft::Config raft;
+  session::Limits limits;
+
+  // Requests waiting for their turn. Above: Unavailable, not proposed.
+  uint64_t mailbox_bytes_max = 32 << 20;
+  uint64_t mailbox_keep_alive_bytes_max = 8 << 20;
+
+  // A turn ends after this many entries or this long, and goes on in another.
+  uint64_t turn_entries_max = 256;
+  uint64_t turn_ns_max = 2'000'000;
+
+  // A checkpoint is due at this much log, this long behind the last one if
+  // anything changed, or this much unwritten change.
+  uint64_t checkpoint_log_bytes = 64 << 20;
+  uint64_t checkpoint_interval_ns = 60'000'000'000;
+  uint64_t checkpoint_dirty_bytes = 256 << 20;
+  // One slice of image work, and how much of it may wait for the disk.
+  uint64_t checkpoint_slice_rows = 128;
+  uint64_t checkpoint_slice_bytes = 128 << 10;
+  uint64_t checkpoint_inflight_bytes = 1 << 20;
+
+  // Log kept behind the image, for followers that are a little behind (D3).
+  uint64_t log_keep_bytes = 64 << 20;
+
+  // A query waits this long for max_received_index; then Unavailable.
+  uint64_t query_wait_ns = 5'000'000'000;
+  // Stream requests wait this long for a leader before Unavailable (a driver
+  // re-opens streams without a pause: semantics 8.4).
+  uint64_t stream_hold_ns = 1'500'000'000;
+};
+
+struct Ports {
+  base::Clock& clock;
+  Executor& executor;
+  storage::LogStore& store;
+  Transport& transport;
+  const session::Registry& registry;
+};
+
+// A command, ready for the log.
+struct CommandRequest {
+  enum class Kind : uint8_t {
+    kOpenSession,
+    kKeepAlive,
+    kCloseSession,
+    kUnary,   // Answered by its first output.
+    kStream,  // OpenStream only.
+  };
+  Kind kind = Kind::kUnary;
+  session::CommandKey key;  // kUnary and kStream.
+  std::string bytes;        // disk.v1.Command.
+};
+
+struct QueryRequest {
+  session::Query query;
+  uint64_t max_received_index = 0;
+};
+
+// Who leads, as this replica knows it.
+struct LeaderInfo {
+  raft::Term term;
+  raft::ReplicaId leader;  // 0: unknown.
+  base::NodeId leader_node;
+  bool is_self = false;
+};
+
+struct PartitionStatus {
+  base::PartitionId id;
+  raft::ReplicaId replica;
+  raft::SoftState soft_state;
+  raft::Index first_index, last_index, commit_index, applied_index,
+      durable_index, image_index;
+  uint32_t machine_version = 0;
+  uint64_t index = 0;  // The client-visible one.
+  uint64_t log_time_ns = 0;
+  uint64_t state_bytes = 0;
+  uint64_t state_rows = 0;
+  session::Counts counts;
+  std::string problem;  // Empty: healthy.
+};
+
+enum class StreamId : uint64_t {};
+
+class Partition : public std::enable_shared_from_this<Partition> {
+ public:
+  // Loads the partition from the store: its image, then the log behind it.
+  // Runs on the caller's thread (the loader). `on_fatal` is called once, from
+  // the executor, when this replica cannot go on (a failed write, a log it
+  // cannot apply); the partition answers nothing any more.
+  static absl::StatusOr<std::shared_ptr<Partition>> Open(
+      const Options& options, const Ports& ports, uint64_t seed,
+      absl::AnyInvocable<void(absl::Status)> on_fatal);
+  virtual ~Partition() = default;
+
+  // Starts elections and serving. Once.
+  virtual void Start() = 0;
+
+  // Refuses everything from now on and ends all streams; callers still waiting
+  // are completed as outcome unknown. Posts to the executor and returns.
+  virtual void Stop() = 0;
+
+  // A tick of the node's timer, `elapsed_ns` after the one before.
+  virtual void Tick(uint64_t elapsed_ns) = 0;
+
+  // Messages from the node's peers.
+  virtual void Step(std::vector<raft::Message> messages) = 0;
+
+  // Proposes a command and completes when it was applied and answered, which
+  // for a waiting command may be hours later. Sending the same key again
+  // replaces the waiting caller (it gets Aborted).
+  virtual void Propose(CommandRequest request,
+                       Completion<session::Applied> completion) = 0;
+
+  // Proposes a stream command, or attaches to it if it is open already, and
+  // writes its unacknowledged outputs to `sink`.
+  virtual StreamId OpenStream(CommandRequest request,
+                              std::shared_ptr<StreamSink> sink) = 0;
+
+  // A linearizable read: as of some moment after this call.
+  virtual void RunQuery(QueryRequest request,
+                        Completion<session::QueryAnswer> completion) = 0;
+
+  // A listing, perhaps followed by changes.
+  virtual StreamId OpenQuery(QueryRequest request,
+                             std::shared_ptr<StreamSink> sink) = 0;
+
+  // The sink can take the next output.
+  virtual void StreamWritable(StreamId stream) = 0;
+  // The caller is gone. A stream command stays open in the state; a query
+  // ends. The sink is not called after the turn that handles this.
+  virtual void CloseStream(StreamId stream) = 0;
+
+  // Calls `listener` with the present leader, and then at each change, from
+  // the executor, until RemoveLeaderListener.
+  virtual uint64_t AddLeaderListener(
+      absl::AnyInvocable<void(const LeaderInfo&)> listener) = 0;
+  virtual void RemoveLeaderListener(uint64_t id) = 0;
+
+  virtual void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) = 0;
+
+  // Serving as leader: what gRPC health says. Thread-safe, no mailbox.
+  virtual bool serving() const = 0;
+
+  virtual base::PartitionId id() const = 0;
+};
+
+}  // namespace partition
+
+#endif  // PARTITION_PARTITION_H_
