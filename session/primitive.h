@@ -30,22 +30,34 @@ class PrimitiveContext {
   virtual uint64_t time_ns() const = 0;
   virtual uint32_t machine_version() const = 0;
 
+  // Whether a command listens to this primitive's events (Listen). The same on
+  // every replica, so it may decide what happens.
+  virtual bool has_listeners() const = 0;
   // Appends one event for every listener whose filter is empty or equals
   // `key`. `output` is the public EventsOutput message; it is kept once.
-  virtual void Publish(absl::string_view key, std::string output) = 0;
+  // `change_index` is the index() at which what it reports was done, mostly the
+  // present one: listeners that came later do not get it.
+  virtual void Publish(uint64_t change_index, absl::string_view key,
+                       std::string output) = 0;
 
   // Tells the local watchers (open stream queries) of a change at `cursor`,
   // which orders as the keys of List do. Costs nothing without watchers, so ask
   // has_watchers() before encoding `output`.
   virtual bool has_watchers() const = 0;
   virtual void Notify(absl::string_view cursor, std::string output) = 0;
+  // Ends the local watchers (Unavailable: their clients list again): more has
+  // changed than is worth telling.
+  virtual void InterruptWatchers() = 0;
 
   // One timer for each key of this primitive; setting it again moves it. It
   // fires (TimerFired) before the first entry whose time is >= due_ns takes
-  // effect, in the order of (due, primitive, key). Timers are derived state:
-  // Loaded sets them again.
+  // effect, in the order of (due, primitive, key); never during the entry that
+  // set it, so that work left over can be put off by a timer that is due at
+  // once. Timers are derived state: Loaded sets them again.
   virtual void SetTimer(absl::string_view key, uint64_t due_ns) = 0;
   virtual void CancelTimer(absl::string_view key) = 0;
+  // All of this primitive's, in O(1): they are reclaimed at leisure.
+  virtual void CancelTimers() = 0;
 
   // Answers a command that KeepOpen left waiting. REQUIRES: it is waiting.
   virtual void Complete(CommandKey command, Result result) = 0;
@@ -67,8 +79,9 @@ class CommandContext : public PrimitiveContext {
   virtual void KeepOpen() = 0;
 
   // The command becomes a listener of this primitive's events, those with key
-  // `filter` or, if empty, all. Nothing else is kept by the primitive.
-  virtual void Listen(absl::string_view filter) = 0;
+  // `filter` or, if empty, all. `first_output`, unless empty, is its output
+  // number 1. Nothing else is kept by the primitive.
+  virtual void Listen(absl::string_view filter, std::string first_output) = 0;
 };
 
 // A slice of a listing. `cursor` names the last item listed; pass it to go on.

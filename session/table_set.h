@@ -31,7 +31,13 @@ enum class TableId : uint16_t {
 
   kCounter = 16,
   kMap = 17,
-  // 18 and up: the other primitives, in the order they are written.
+  kMapClear = 18,
+  kMapHold = 19,
+  kMapWaiter = 20,
+  kLockHold = 21,
+  kLockWaiter = 22,
+  kValue = 23,
+  // 24 and up: the other primitives, in the order they are written.
 };
 
 // One version of one row of the image, as storage/ keeps it.
