@@ -40,7 +40,8 @@ struct Reply {
 
 // Completion is called exactly once. Destroying one that was not called
 // completes it as Unavailable with outcome unknown. Runs on the partition's
-// worker, last in a turn; must not block.
+// worker, last in a turn, or, when the request is refused at the door (mailbox
+// full, stopped), on the calling thread; must not block.
 template <class T>
 class Completion {
  public:

@@ -23,10 +23,6 @@ class Executor {
   // Runs `task` after `delay_ns` of monotonic time. Thread-safe.
   virtual void PostAfter(uint64_t delay_ns,
                          absl::AnyInvocable<void()> task) = 0;
-
-  // Runs `task` when nothing else is waiting: slices of image work that must
-  // not delay commands. Thread-safe.
-  virtual void PostIdle(absl::AnyInvocable<void()> task) = 0;
 };
 
 }  // namespace partition

@@ -141,8 +141,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // are completed as outcome unknown. Posts to the executor and returns.
   virtual void Stop() = 0;
 
-  // A tick of the node's timer, `elapsed_ns` after the one before.
-  virtual void Tick(uint64_t elapsed_ns) = 0;
+  // A tick of the node's timer, due every raft.tick_ns.
+  virtual void Tick() = 0;
 
   // Messages from the node's peers.
   virtual void Step(std::vector<raft::Message> messages) = 0;
