@@ -29,6 +29,15 @@ struct Refusal {
   uint32_t retry_after_ms = 0;
 };
 
+// The refusal of a request whose session does not exist. Its code is NotFound,
+// and no other refusal has that code: what a client is told depends on the API
+// generation (semantics 1.8).
+Refusal UnknownSession();
+
+// What an applied command means to its caller if it brought no output: an
+// unknown session, a number given up, another content, a limit. OK otherwise.
+Refusal RefusalOf(const session::Applied& applied);
+
 // The answer to one request: `refusal.status` is OK exactly if `value` counts.
 template <class T>
 struct Reply {
@@ -78,7 +87,8 @@ class Completion {
 };
 
 // One open stream of outputs. All calls come from the partition's worker, last
-// in a turn, and must not block.
+// in a turn (End also from the opening thread, when the request is refused at
+// the door), and must not block.
 class StreamSink {
  public:
   virtual ~StreamSink() = default;

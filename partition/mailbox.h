@@ -47,10 +47,10 @@ class Mailbox {
       : bytes_max_(bytes_max), keep_alive_bytes_max_(keep_alive_bytes_max) {}
 
   enum class Push : uint8_t {
-    kQueued,     // A turn is on its way.
-    kFirst,      // Queued; the caller schedules a turn.
-    kFull,       // Nothing was taken from `item`.
-    kClosed,     // Nothing was taken from `item`.
+    kQueued,  // A turn is on its way.
+    kFirst,   // Queued; the caller schedules a turn.
+    kFull,    // Nothing was taken from `item`.
+    kClosed,  // Nothing was taken from `item`.
   };
 
   // Requests count against their bound until the turn that takes them; tasks

@@ -116,7 +116,6 @@ struct PartitionStatus {
   uint64_t index = 0;  // The client-visible one.
   uint64_t log_time_ns = 0;
   uint64_t state_bytes = 0;
-  uint64_t state_rows = 0;
   session::Counts counts;
   std::string problem;  // Empty: healthy.
 };

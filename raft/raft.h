@@ -82,8 +82,14 @@ class Raft {
   // --- Inputs -------------------------------------------------------------
 
   // One tick of the owner's timer; `elapsed_ns` is what the monotonic clock
-  // moved since the one before.
+  // moved since the last Tick or AdvanceTime.
   void Tick(uint64_t elapsed_ns);
+
+  // Moves a leader's log time between ticks, by what the monotonic clock moved
+  // since the last AdvanceTime or Tick; between two ticks by 2 * tick_ns at most
+  // altogether. So what enters the log now carries the time of now, and no
+  // session lives shorter than its timeout.
+  void AdvanceTime(uint64_t elapsed_ns);
 
   // A message from a peer. Messages to others, of strangers, and without a
   // term are dropped (P5).

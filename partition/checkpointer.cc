@@ -1,0 +1,199 @@
+#include "partition/checkpointer.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+
+namespace partition {
+namespace {
+
+// What an entry costs on disk beside its payload: key and header.
+constexpr uint64_t kEntryOverheadBytes = 60;
+// The log is trimmed in pieces of this size.
+constexpr uint64_t kLogPieceBytes = 1 << 20;
+
+storage::ImageRow ToStorage(session::EncodedRow row) {
+  return {.table = static_cast<uint16_t>(row.table),
+          .key = std::move(row.key),
+          .checkpoint = row.checkpoint,
+          .erased = row.erased,
+          .value = std::move(row.value)};
+}
+
+uint64_t BytesOf(const std::vector<session::EncodedRow>& rows) {
+  uint64_t bytes = 0;
+  for (const session::EncodedRow& row : rows) {
+    bytes += row.key.size() + row.value.size() + kEntryOverheadBytes;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Checkpointer::Checkpointer(const Options& options,
+                           session::StateMachine& state_machine,
+                           storage::LogStore& store,
+                           const storage::ImagePointer& image,
+                           raft::Index first_index, Hooks hooks)
+    : options_(options),
+      state_machine_(state_machine),
+      store_(store),
+      hooks_(std::move(hooks)),
+      image_(image),
+      first_index_(first_index) {
+  // The size of what a former process left behind the image is not known; it
+  // counts as one full piece, so it goes with the first trim that may take it.
+  if (first_index <= image.position.index) {
+    log_.push_back(
+        {.last = image.position.index, .bytes = options.log_keep_bytes});
+  }
+}
+
+void Checkpointer::Applied(const raft::Entry& entry,
+                           const raft::Configuration& configuration,
+                           uint64_t now_ns) {
+  const uint64_t bytes = entry.bytes().size() + kEntryOverheadBytes;
+  if (log_.empty() || log_.back().bytes >= kLogPieceBytes) log_.push_back({});
+  log_.back().last = entry.index;
+  log_.back().bytes += bytes;
+  log_bytes_since_ += bytes;
+  if (!changed_since_) {
+    // The interval runs from the first change: an idle partition writes
+    // nothing.
+    changed_since_ = true;
+    last_ns_ = now_ns;
+  }
+
+  if (cut_.has_value() || !state_machine_.writing_checkpoint()) return;
+  cut_ =
+      Cut{.position = raft::PositionOf(entry), .configuration = configuration};
+  log_bytes_since_ = 0;
+  changed_since_ = false;
+  Continue();
+}
+
+bool Checkpointer::IsDue(uint64_t now_ns) const {
+  if (cut_.has_value() || !changed_since_) return false;
+  return log_bytes_since_ >= options_.checkpoint_log_bytes ||
+         state_machine_.dirty_bytes() >= options_.checkpoint_dirty_bytes ||
+         (state_machine_.dirty_rows() > 0 &&
+          now_ns - last_ns_ >= options_.checkpoint_interval_ns);
+}
+
+// One slice of encoding; the next comes in a task of its own, so that commands
+// run in between.
+void Checkpointer::Continue() {
+  if (!cut_.has_value() || cut_->pointer_written) return;
+  if (cut_->encoded) {
+    if (inflight_bytes_ == 0) WritePointer();
+    return;
+  }
+  if (inflight_bytes_ >= options_.checkpoint_inflight_bytes) return;
+
+  std::vector<session::EncodedRow> rows;
+  cut_->encoded = state_machine_.EncodeSlice(
+      options_.checkpoint_slice_rows, options_.checkpoint_slice_bytes, rows);
+  if (!rows.empty()) {
+    const uint64_t bytes = BytesOf(rows);
+    inflight_bytes_ += bytes;
+    storage::ImageBatch batch;
+    batch.partition = options_.id;
+    batch.generation = image_.generation;
+    batch.rows.reserve(rows.size());
+    for (session::EncodedRow& row : rows) {
+      batch.rows.push_back(ToStorage(std::move(row)));
+    }
+    batch.done = [this, bytes, post = hooks_.post](absl::Status status) {
+      post([this, bytes, status = std::move(status)] {
+        inflight_bytes_ -= bytes;
+        if (!status.ok()) return hooks_.failed(status);
+        Continue();
+      });
+    };
+    store_.WriteImage(std::move(batch));
+  }
+  if (cut_->encoded && inflight_bytes_ == 0) return WritePointer();
+  if (continue_posted_) return;
+  continue_posted_ = true;
+  hooks_.post([this] {
+    continue_posted_ = false;
+    Continue();
+  });
+}
+
+void Checkpointer::WritePointer() {
+  cut_->pointer_written = true;
+  const session::ImageHeader& header = state_machine_.image_header();
+  CHECK_EQ(header.log_index, cut_->position.index.value());
+  storage::ImagePointer pointer{.position = cut_->position,
+                                .command_index = header.command_index,
+                                .configuration = cut_->configuration,
+                                .generation = image_.generation,
+                                .checkpoint = header.checkpoint,
+                                .machine_version = header.machine_version,
+                                .digest = header.digest};
+  const raft::Index target = TrimTarget(pointer.position.index);
+  std::optional<raft::Index> trim_below;
+  if (target > first_index_) trim_below = target;
+
+  storage::LogWrite write;
+  write.partition = options_.id;
+  write.image = pointer;
+  write.trim_below = trim_below;
+  write.done = [this, pointer, trim_below,
+                post = hooks_.post](absl::Status status) {
+    post([this, pointer, trim_below, status = std::move(status)] {
+      if (!status.ok()) return hooks_.failed(status);
+      PointerDurable(pointer, trim_below);
+    });
+  };
+  store_.Write(std::move(write));
+}
+
+raft::Index Checkpointer::TrimTarget(raft::Index image) const {
+  uint64_t kept = 0;
+  for (auto piece = log_.rbegin(); piece != log_.rend(); ++piece) {
+    if (kept >= options_.log_keep_bytes && piece->last <= image) {
+      return piece->last + 1;
+    }
+    kept += piece->bytes;
+  }
+  return first_index_;
+}
+
+void Checkpointer::PointerDurable(const storage::ImagePointer& pointer,
+                                  std::optional<raft::Index> trim_below) {
+  image_ = pointer;
+  cut_.reset();
+  if (trim_below.has_value()) {
+    first_index_ = *trim_below;
+    while (!log_.empty() && log_.front().last < first_index_) log_.pop_front();
+  }
+  Clean(state_machine_.ImageDurable());
+  hooks_.durable(image_.position, image_.configuration, first_index_);
+}
+
+void Checkpointer::Clean(session::TableSet::Obsolete obsolete) {
+  if (obsolete.versions.empty() && obsolete.ranges.empty()) return;
+  storage::ImageBatch batch;
+  batch.partition = options_.id;
+  batch.generation = image_.generation;
+  for (session::ObsoleteVersion& version : obsolete.versions) {
+    batch.obsolete.push_back({.table = static_cast<uint16_t>(version.table),
+                              .key = std::move(version.key),
+                              .checkpoint = version.checkpoint});
+  }
+  for (session::ObsoleteRange& range : obsolete.ranges) {
+    batch.obsolete_prefixes.push_back(
+        {.table = static_cast<uint16_t>(range.table),
+         .prefix = std::move(range.prefix)});
+  }
+  batch.done = [this, post = hooks_.post](absl::Status status) {
+    if (status.ok()) return;
+    post([this, status = std::move(status)] { hooks_.failed(status); });
+  };
+  store_.WriteImage(std::move(batch));
+}
+
+}  // namespace partition

@@ -1,0 +1,102 @@
+// Checkpointer turns the frozen cut of a state machine into a durable image:
+// slices of rows, written without sync, then the pointer, synced. It also says
+// when the next checkpoint is due and how much log may go behind it.
+//
+// Crash safety: rows are invisible until the pointer is durable (D2), the log
+// is trimmed only in the same write as the pointer or later (D3, P35), and
+// replaced versions are removed only after it.
+//
+// Not thread-safe: used on its partition's executor; completions of the store
+// come back through `post`.
+
+#ifndef PARTITION_CHECKPOINTER_H_
+#define PARTITION_CHECKPOINTER_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/ids.h"
+#include "partition/partition.h"
+#include "raft/configuration.h"
+#include "raft/types.h"
+#include "session/state_machine.h"
+#include "storage/log_store.h"
+
+namespace partition {
+
+class Checkpointer {
+ public:
+  struct Hooks {
+    // Runs a task in a later turn of the partition. Thread-safe.
+    std::function<void(absl::AnyInvocable<void()>)> post;
+    // The image at `position` is durable; the log on disk begins at `first`.
+    std::function<void(const raft::Position& position,
+                       const raft::Configuration& configuration,
+                       raft::Index first)>
+        durable;
+    // A write failed: this replica is fenced.
+    std::function<void(absl::Status)> failed;
+  };
+
+  // `image` and `first_index` are what the store holds at start. The references
+  // outlive this.
+  Checkpointer(const Options& options, session::StateMachine& state_machine,
+               storage::LogStore& store, const storage::ImagePointer& image,
+               raft::Index first_index, Hooks hooks);
+
+  // `entry` was applied under `configuration`. Starts writing if it froze a
+  // cut.
+  void Applied(const raft::Entry& entry,
+               const raft::Configuration& configuration, uint64_t now_ns);
+
+  // The leader should propose a Checkpoint entry.
+  bool IsDue(uint64_t now_ns) const;
+
+  const storage::ImagePointer& image() const { return image_; }
+
+ private:
+  // The cut being written.
+  struct Cut {
+    raft::Position position;
+    raft::Configuration configuration;
+    bool encoded = false;
+    bool pointer_written = false;
+  };
+  // The log holds `bytes` in entries up to `last`.
+  struct LogPiece {
+    raft::Index last;
+    uint64_t bytes = 0;
+  };
+
+  void Continue();
+  void WritePointer();
+  void PointerDurable(const storage::ImagePointer& pointer,
+                      std::optional<raft::Index> trim_below);
+  void Clean(session::TableSet::Obsolete obsolete);
+  // The first index to keep when the image is at `image`.
+  raft::Index TrimTarget(raft::Index image) const;
+
+  const Options& options_;
+  session::StateMachine& state_machine_;
+  storage::LogStore& store_;
+  const Hooks hooks_;
+
+  storage::ImagePointer image_;
+  raft::Index first_index_;
+  std::optional<Cut> cut_;
+  uint64_t inflight_bytes_ = 0;
+  bool continue_posted_ = false;
+
+  std::deque<LogPiece> log_;  // Of the log on disk, oldest first.
+  uint64_t log_bytes_since_ = 0;
+  uint64_t last_ns_ = 0;
+  bool changed_since_ = false;
+};
+
+}  // namespace partition
+
+#endif  // PARTITION_CHECKPOINTER_H_

@@ -1,0 +1,678 @@
+#include "partition/driver.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/status_macros.h"
+#include "multiraft/disk/v1/command.pb.h"
+
+namespace partition {
+namespace {
+
+namespace disk = multiraft::disk::v1;
+
+Refusal Busy(absl::string_view what) {
+  return {.status = absl::UnavailableError(what), .retry_after_ms = 100};
+}
+
+Refusal ShuttingDown(Outcome outcome) {
+  return {.status = absl::UnavailableError("the server is shutting down"),
+          .outcome = outcome};
+}
+
+std::string TickCommand() {
+  disk::Command command;
+  command.mutable_tick();
+  return command.SerializeAsString();
+}
+
+std::string CheckpointCommand() {
+  disk::Command command;
+  command.mutable_checkpoint();
+  return command.SerializeAsString();
+}
+
+}  // namespace
+
+Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
+               absl::AnyInvocable<void(absl::Status)> on_fatal)
+    : options_(options),
+      ports_(ports),
+      self_(loaded.self),
+      on_fatal_(std::move(on_fatal)),
+      mailbox_(options.mailbox_bytes_max, options.mailbox_keep_alive_bytes_max),
+      state_machine_(std::move(loaded.state_machine)),
+      core_(std::move(loaded.core)),
+      applied_configuration_(loaded.stored.image.configuration),
+      checkpointer_(
+          options_, *state_machine_, ports_.store, loaded.stored.image,
+          loaded.stored.first_index,
+          {.post = [this](TaskItem task) { Post(std::move(task)); },
+           .durable =
+               [this](const raft::Position& position,
+                      const raft::Configuration& configuration,
+                      raft::Index first) {
+                 core_->Compacted(position, configuration, first);
+               },
+           .failed = [this](absl::Status status) { Fail(std::move(status)); }}),
+      callers_(*state_machine_),
+      reads_(options.query_wait_ns) {}
+
+// --- Any thread --------------------------------------------------------------
+
+void Driver::ScheduleTurn() {
+  ports_.executor.Post(
+      [self = shared_from_this()] { static_cast<Driver&>(*self).Turn(); });
+}
+
+void Driver::Add(MailboxItem item) {
+  Refusal refusal;
+  switch (mailbox_.Add(std::move(item))) {
+    case Mailbox::Push::kQueued:
+      return;
+    case Mailbox::Push::kFirst:
+      return ScheduleTurn();
+    case Mailbox::Push::kFull:
+      refusal = Busy(absl::StrCat("partition ", options_.id.value(),
+                                  ": the mailbox is full"));
+      break;
+    case Mailbox::Push::kClosed:
+      refusal = ShuttingDown(Outcome::kNotProposed);
+      break;
+  }
+  // Refused at the door: the item is still ours.
+  if (auto* propose = std::get_if<ProposeItem>(&item)) {
+    if (propose->sink != nullptr) return propose->sink->End(std::move(refusal));
+    std::move(propose->completion).Refuse(std::move(refusal));
+  } else if (auto* query = std::get_if<QueryItem>(&item)) {
+    if (query->sink != nullptr) return query->sink->End(std::move(refusal));
+    std::move(query->completion).Refuse(std::move(refusal));
+  }
+}
+
+void Driver::Post(TaskItem task) { Add(std::move(task)); }
+
+void Driver::Propose(CommandRequest request,
+                     Completion<session::Applied> completion) {
+  CHECK(request.kind != CommandRequest::Kind::kStream);
+  Add(ProposeItem{.request = std::move(request),
+                  .completion = std::move(completion)});
+}
+
+StreamId Driver::OpenStream(CommandRequest request,
+                            std::shared_ptr<StreamSink> sink) {
+  CHECK(request.kind == CommandRequest::Kind::kStream);
+  const StreamId id{next_stream_.fetch_add(1)};
+  Add(ProposeItem{
+      .request = std::move(request), .stream = id, .sink = std::move(sink)});
+  return id;
+}
+
+void Driver::RunQuery(QueryRequest request,
+                      Completion<session::QueryAnswer> completion) {
+  Add(QueryItem{.request = std::move(request),
+                .completion = std::move(completion)});
+}
+
+StreamId Driver::OpenQuery(QueryRequest request,
+                           std::shared_ptr<StreamSink> sink) {
+  const StreamId id{next_stream_.fetch_add(1)};
+  Add(QueryItem{
+      .request = std::move(request), .stream = id, .sink = std::move(sink)});
+  return id;
+}
+
+void Driver::StreamWritable(StreamId stream) {
+  Post([this, stream] { callers_.Writable(stream); });
+}
+
+void Driver::CloseStream(StreamId stream) {
+  Post([this, stream] { callers_.Close(stream); });
+}
+
+void Driver::Start() {
+  Post([this] {
+    started_ = true;
+    last_now_ns_ = Now();
+    // Alone, nobody else can lead: do not wait for the timer.
+    if (core_->configuration().voters.size() == 1 &&
+        core_->configuration().IsVoter(self_)) {
+      core_->Campaign();
+    }
+  });
+}
+
+void Driver::Stop() {
+  mailbox_.Close();
+  Post([this] {
+    stopped_ = true;
+    UpdateServing();
+    for (Held& held : held_) {
+      std::visit(
+          [this](auto& item) {
+            if constexpr (!std::is_same_v<std::decay_t<decltype(item)>,
+                                          TaskItem>) {
+              RefuseItem(std::move(item), ShuttingDown(Outcome::kNotProposed));
+            }
+          },
+          held.item);
+    }
+    held_.clear();
+    for (Pending& pending : pending_) {
+      RefuseItem(std::move(pending.item), ShuttingDown(Outcome::kUnknown));
+    }
+    pending_.clear();
+    for (QueryItem& item : reads_.TakeAll()) {
+      RefuseItem(std::move(item), ShuttingDown(Outcome::kNotProposed));
+    }
+    callers_.RefuseAll(ShuttingDown(Outcome::kUnknown));
+  });
+}
+
+void Driver::Tick() {
+  Post([this] { ticked_ = true; });
+}
+
+void Driver::Step(std::vector<raft::Message> messages) {
+  Post([this, messages = std::move(messages)]() mutable {
+    for (raft::Message& message : messages) core_->Step(std::move(message));
+  });
+}
+
+uint64_t Driver::AddLeaderListener(
+    absl::AnyInvocable<void(const LeaderInfo&)> listener) {
+  const uint64_t id = next_listener_.fetch_add(1);
+  Post([this, id, listener = std::move(listener)]() mutable {
+    listener(leader_info());
+    listeners_[id] = std::move(listener);
+  });
+  return id;
+}
+
+void Driver::RemoveLeaderListener(uint64_t id) {
+  Post([this, id] { listeners_.erase(id); });
+}
+
+void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
+  Post([this, done = std::move(done)]() mutable {
+    PartitionStatus status;
+    status.id = options_.id;
+    status.replica = self_;
+    status.soft_state = core_->soft_state();
+    status.first_index = core_->first_index();
+    status.last_index = core_->last_index();
+    status.commit_index = core_->commit_index();
+    status.applied_index = raft::Index{state_machine_->applied_log_index()};
+    status.durable_index = core_->persisted_index();
+    status.image_index = checkpointer_.image().position.index;
+    status.machine_version = state_machine_->machine_version();
+    status.index = state_machine_->index();
+    status.log_time_ns = state_machine_->time_ns();
+    status.state_bytes = state_machine_->size_bytes();
+    status.counts = state_machine_->counts();
+    status.problem = problem_;
+    std::move(done)(std::move(status));
+  });
+}
+
+// --- On the executor ---------------------------------------------------------
+
+void Driver::Turn() {
+  turn_items_.clear();
+  mailbox_.TakeAll(turn_items_);
+
+  // Log time moves before anything of this turn enters the log, so a session
+  // opened now lives its whole timeout.
+  const uint64_t now = Now();
+  if (started_ && !ticked_) core_->AdvanceTime(now - last_now_ns_);
+  if (started_) last_now_ns_ = now;
+
+  for (MailboxItem& item : turn_items_) {
+    if (auto* propose = std::get_if<ProposeItem>(&item)) {
+      Handle(std::move(*propose));
+    } else if (auto* query = std::get_if<QueryItem>(&item)) {
+      Handle(std::move(*query));
+    } else {
+      // A task may change whether proposals are possible.
+      std::get<TaskItem>(item)();
+    }
+  }
+  if (ticked_) OnTick();
+  if (problem_.empty()) {
+    ProposeGathered();
+    AskReads();
+    ProcessReady();
+    RunReads();
+    UpdateServing();
+  }
+  // Last, so that callers overlap the sync that ProcessReady queued.
+  callers_.Finish();
+}
+
+void Driver::Handle(ProposeItem item) {
+  if (item.sink != nullptr) callers_.Open(item.stream, item.sink);
+  gathered_.push_back(std::move(item));
+}
+
+void Driver::Handle(QueryItem item) {
+  if (item.sink != nullptr && !callers_.IsOpen(item.stream)) {
+    callers_.Open(item.stream, item.sink);
+  }
+  if (Refusal refusal = NotServing(); !refusal.status.ok()) {
+    if (item.sink == nullptr || stopped_ || !problem_.empty()) {
+      return RefuseItem(std::move(item), std::move(refusal));
+    }
+    held_.push_back({.item = std::move(item),
+                     .deadline_ns = Now() + options_.stream_hold_ns});
+    return;
+  }
+  reads_.Add(std::move(item), Now());
+}
+
+// Everything of this turn becomes one append, hence one write.
+void Driver::ProposeGathered() {
+  if (gathered_.empty()) return;
+  Refusal refusal = NotServing();
+  std::vector<ProposeItem> items;
+  std::vector<raft::Proposal> proposals;
+  for (ProposeItem& item : gathered_) {
+    if (!refusal.status.ok()) {
+      if (item.sink == nullptr || stopped_ || !problem_.empty()) {
+        RefuseItem(std::move(item), refusal);
+      } else if (callers_.IsOpen(item.stream)) {
+        held_.push_back({.item = std::move(item),
+                         .deadline_ns = Now() + options_.stream_hold_ns});
+      }
+      continue;
+    }
+    disk::Command command;
+    CHECK(command.ParseFromString(item.request.bytes));
+    if (absl::Status status = state_machine_->Admit(command); !status.ok()) {
+      RefuseItem(std::move(item),
+                 {.status = std::move(status), .retry_after_ms = 100});
+      continue;
+    }
+    auto payload =
+        std::make_shared<const std::string>(std::move(item.request.bytes));
+    const uint32_t crc = base::Crc32c(*payload);
+    proposals.push_back({.payload = std::move(payload), .payload_crc = crc});
+    items.push_back(std::move(item));
+  }
+  gathered_.clear();
+  if (items.empty()) return;
+
+  absl::StatusOr<raft::Index> first = core_->Propose(std::move(proposals));
+  if (!first.ok()) {
+    for (ProposeItem& item : items) {
+      RefuseItem(std::move(item),
+                 {.status = first.status(), .retry_after_ms = 100});
+    }
+    return;
+  }
+  raft::Index index = *first;
+  for (ProposeItem& item : items) {
+    pending_.push_back(
+        {.index = index, .term = core_->term(), .item = std::move(item)});
+    ++index;
+  }
+}
+
+// Proposes a command of the partition's own, unless the last of its kind is
+// still on its way. A refusal is no loss: it is due again at the next tick.
+void Driver::ProposeInternal(const std::string& bytes, raft::Index& in_flight) {
+  if (in_flight.value() > state_machine_->applied_log_index()) return;
+  std::vector<raft::Proposal> proposals;
+  proposals.push_back({.payload = std::make_shared<const std::string>(bytes),
+                       .payload_crc = base::Crc32c(bytes)});
+  absl::StatusOr<raft::Index> index = core_->Propose(std::move(proposals));
+  if (index.ok()) in_flight = *index;
+}
+
+void Driver::ProcessReady() {
+  const uint64_t start = Now();
+  while (problem_.empty()) {
+    while (core_->HasReady()) {
+      raft::Ready ready = core_->TakeReady();
+      if (ready.soft_state.has_value()) OnSoftState(*ready.soft_state);
+      if (!ready.messages.empty()) {
+        ports_.transport.Send(options_.id, std::move(ready.messages));
+      }
+      QueueWrite(ready);
+      for (raft::Entry& entry : ready.committed) {
+        to_apply_.push_back(std::move(entry));
+      }
+      for (const raft::FetchRequest& fetch : ready.fetches) Fetch(fetch);
+      for (const raft::ReadState& read : ready.reads) {
+        if (read.index.has_value()) {
+          reads_.Confirm(read.context, *read.index);
+          continue;
+        }
+        for (QueryItem& item : reads_.Drop(read.context)) {
+          RefuseItem(std::move(item), Busy("no leader confirmed the read"));
+        }
+      }
+    }
+    if (to_apply_.empty() || !problem_.empty()) return;
+    ApplySome();
+    if (Now() - start >= options_.turn_ns_max) break;
+  }
+  // Others on this executor get their turn; ours goes on in another.
+  if (!to_apply_.empty() || core_->HasReady()) Post([] {});
+}
+
+void Driver::QueueWrite(raft::Ready& ready) {
+  if (!ready.persist.has_value()) {
+    if (ready.messages_after_persist.empty()) return;
+    if (writes_.empty()) {
+      ports_.transport.Send(options_.id,
+                            std::move(ready.messages_after_persist));
+      return;
+    }
+    for (raft::Message& message : ready.messages_after_persist) {
+      writes_.back().messages.push_back(std::move(message));
+    }
+    return;
+  }
+  writes_.push_back({.token = *ready.persist,
+                     .messages = std::move(ready.messages_after_persist)});
+  storage::LogWrite write;
+  write.partition = options_.id;
+  write.hard_state = ready.hard_state;
+  write.entries = std::move(ready.entries);
+  write.done = [self = shared_from_this()](absl::Status status) {
+    auto& driver = static_cast<Driver&>(*self);
+    driver.Post(
+        [&driver, status = std::move(status)] { driver.WriteDone(status); });
+  };
+  ports_.store.Write(std::move(write));
+}
+
+// Writes complete in the order they were queued.
+void Driver::WriteDone(absl::Status status) {
+  CHECK(!writes_.empty());
+  Write write = std::move(writes_.front());
+  writes_.pop_front();
+  if (!status.ok()) return Fail(std::move(status));
+  if (!problem_.empty()) return;
+  core_->Persisted(write.token);
+  // The vote, or the acknowledgement, may leave now: a crash from here on
+  // cannot take back what it promises (P1, P25).
+  if (!write.messages.empty()) {
+    ports_.transport.Send(options_.id, std::move(write.messages));
+  }
+}
+
+// Entries a follower needs and memory no longer has; the core never waits.
+void Driver::Fetch(const raft::FetchRequest& request) {
+  ports_.store.ReadEntries(
+      options_.id, request.from, request.bytes_max,
+      [self = shared_from_this(),
+       request](absl::StatusOr<std::vector<raft::Entry>> entries) mutable {
+        auto& driver = static_cast<Driver&>(*self);
+        driver.Post([&driver, request, entries = std::move(entries)]() mutable {
+          driver.core_->Fetched(request, std::move(entries));
+        });
+      });
+}
+
+void Driver::ApplySome() {
+  raft::Index last;
+  for (uint64_t count = 0; count < options_.turn_entries_max &&
+                           !to_apply_.empty() && problem_.empty();
+       ++count) {
+    raft::Entry entry = std::move(to_apply_.front());
+    to_apply_.pop_front();
+    last = entry.index;
+    ApplyOne(entry);
+  }
+  if (!problem_.empty()) return;
+  core_->Applied(last);
+  callers_.Handle(state_machine_->TakeEffects());
+}
+
+void Driver::ApplyOne(const raft::Entry& entry) {
+  // The payload is what entered, bit for bit (D7).
+  if (base::Crc32c(entry.bytes()) != entry.payload_crc) {
+    return Fail(absl::DataLossError(absl::StrCat(
+        "partition ", options_.id.value(), ": entry ", entry.index.value(),
+        " changed in memory or on disk: its "
+        "checksum does not match")));
+  }
+  session::LogEntry log_entry{.log_index = entry.index.value(),
+                              .term = entry.term.value(),
+                              .time_ns = entry.time_ns};
+  if (entry.type == raft::EntryType::kConfChange) {
+    absl::StatusOr<raft::Configuration> configuration =
+        raft::DecodeConfiguration(entry.bytes());
+    if (!configuration.ok()) return Fail(configuration.status());
+    applied_configuration_ = *std::move(configuration);
+  } else {
+    log_entry.payload = entry.bytes();
+  }
+  session::Applied applied = state_machine_->Apply(log_entry);
+  if (applied.outcome == session::Applied::Outcome::kCannotApply) {
+    return Fail(absl::FailedPreconditionError(
+        absl::StrCat("partition ", options_.id.value(), ": cannot apply entry ",
+                     entry.index.value(), ": ", applied.message)));
+  }
+  checkpointer_.Applied(entry, applied_configuration_, last_now_ns_);
+
+  // Whoever waited at a lower index was overwritten by another leader's
+  // entries: it did not happen.
+  while (!pending_.empty() && pending_.front().index <= entry.index) {
+    Pending pending = std::move(pending_.front());
+    pending_.pop_front();
+    if (pending.index == entry.index && pending.term == entry.term) {
+      Answer(std::move(pending.item), std::move(applied));
+    } else {
+      RefuseItem(std::move(pending.item),
+                 Busy("another leader took over before it was replicated"));
+    }
+  }
+}
+
+void Driver::Answer(ProposeItem item, session::Applied applied) {
+  using AppliedOutcome = session::Applied::Outcome;
+  if (item.sink == nullptr) {
+    if (applied.outcome == AppliedOutcome::kOpen) {
+      return callers_.Wait(item.request.key, std::move(item.completion));
+    }
+    return callers_.Complete(std::move(item.completion), std::move(applied));
+  }
+  switch (applied.outcome) {
+    case AppliedOutcome::kOpen:
+      return callers_.Attach(item.stream, item.request.key);
+    case AppliedOutcome::kAnswered:
+      return callers_.AnswerAndEnd(item.stream, std::move(applied.output));
+    default:
+      return callers_.End(item.stream, RefusalOf(applied));
+  }
+}
+
+void Driver::RefuseItem(ProposeItem item, Refusal refusal) {
+  if (item.sink != nullptr) {
+    // Registered streams end through Callers, once.
+    return callers_.End(item.stream, std::move(refusal));
+  }
+  callers_.Refuse(std::move(item.completion), std::move(refusal));
+}
+
+void Driver::RefuseItem(QueryItem item, Refusal refusal) {
+  if (item.sink != nullptr) {
+    return callers_.End(item.stream, std::move(refusal));
+  }
+  callers_.Refuse(std::move(item.completion), std::move(refusal));
+}
+
+void Driver::OnSoftState(const raft::SoftState& state) {
+  if (state.role != raft::Role::kLeader) {
+    // They may still commit under the next leader.
+    for (Pending& pending : pending_) {
+      RefuseItem(std::move(pending.item),
+                 {.status = absl::UnavailableError(
+                      "leadership was lost before the command was committed"),
+                  .outcome = Outcome::kUnknown});
+    }
+    pending_.clear();
+    tick_in_flight_ = raft::Index{};
+    checkpoint_in_flight_ = raft::Index{};
+  }
+  for (auto& [id, listener] : listeners_) listener(leader_info());
+}
+
+void Driver::AskReads() {
+  if (uint64_t context = reads_.TakeContext(); context != 0) {
+    core_->ReadIndex(context);
+  }
+}
+
+void Driver::RunReads() {
+  if (!problem_.empty()) return;
+  for (QueryItem& item :
+       reads_.TakeReady(raft::Index{state_machine_->applied_log_index()},
+                        state_machine_->index())) {
+    RunRead(std::move(item));
+  }
+}
+
+void Driver::RunRead(QueryItem item) {
+  if (item.sink == nullptr) {
+    return callers_.Complete(std::move(item.completion),
+                             state_machine_->RunQuery(item.request.query));
+  }
+  if (!callers_.IsOpen(item.stream)) return;
+  session::StateMachine::OpenedQuery opened =
+      state_machine_->OpenQuery(std::move(item.request.query));
+  if (opened.unknown_session) {
+    return callers_.End(item.stream, UnknownSession());
+  }
+  callers_.Attach(item.stream, opened.id);
+}
+
+void Driver::OnTick() {
+  ticked_ = false;
+  if (!started_ || !problem_.empty()) return;
+  const uint64_t now = Now();
+  core_->Tick(now - last_now_ns_);
+  last_now_ns_ = now;
+
+  for (QueryItem& item : reads_.TakeExpired(now)) {
+    RefuseItem(std::move(item),
+               Busy("this replica has not caught up with what the client has "
+                    "seen (max_received_index)"));
+  }
+  ReleaseHeld();
+
+  if (core_->role() != raft::Role::kLeader || stopped_) return;
+  // Behind what is gathered: a KeepAlive of this turn saves its session.
+  ProposeGathered();
+  if (state_machine_->next_due_ns() <= core_->log_time_ns()) {
+    ProposeInternal(TickCommand(), tick_in_flight_);
+  }
+  if (checkpointer_.IsDue(now)) {
+    ProposeInternal(CheckpointCommand(), checkpoint_in_flight_);
+  }
+}
+
+// Streams that waited for a leader: served, or refused when they have waited
+// long enough.
+void Driver::ReleaseHeld() {
+  if (held_.empty()) return;
+  const uint64_t now = Now();
+  const Refusal refusal = NotServing();
+  std::vector<Held> held = std::move(held_);
+  held_.clear();
+  for (Held& one : held) {
+    const bool expired = one.deadline_ns <= now;
+    if (!refusal.status.ok() && !expired) {
+      held_.push_back(std::move(one));
+      continue;
+    }
+    std::visit(
+        [&](auto& item) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(item)>,
+                                        TaskItem>) {
+            if (!refusal.status.ok()) {
+              RefuseItem(std::move(item), refusal);
+            } else if constexpr (std::is_same_v<std::decay_t<decltype(item)>,
+                                                ProposeItem>) {
+              if (callers_.IsOpen(item.stream)) {
+                gathered_.push_back(std::move(item));
+              }
+            } else if (callers_.IsOpen(item.stream)) {
+              reads_.Add(std::move(item), now);
+            }
+          }
+        },
+        one.item);
+  }
+}
+
+Refusal Driver::NotServing() const {
+  const std::string where = absl::StrCat("partition ", options_.id.value());
+  if (!problem_.empty()) {
+    return {.status = absl::UnavailableError(
+                absl::StrCat(where, " is out of service: ", problem_))};
+  }
+  if (stopped_) return ShuttingDown(Outcome::kNotProposed);
+  if (core_->role() == raft::Role::kLeader && core_->committed_in_term()) {
+    return {};
+  }
+  const uint64_t retry_ms =
+      options_.raft.election_ticks * options_.raft.tick_ns / 1'000'000;
+  return {.status = absl::UnavailableError(
+              core_->leader().value() != 0
+                  ? absl::StrCat(where, ": this node is not the leader")
+                  : absl::StrCat(where, ": no leader yet")),
+          .retry_after_ms = static_cast<uint32_t>(retry_ms)};
+}
+
+LeaderInfo Driver::leader_info() const {
+  LeaderInfo info;
+  info.term = core_->term();
+  info.leader = core_->leader();
+  info.is_self = info.leader == self_;
+  if (const raft::Member* member =
+          core_->configuration().FindMember(info.leader)) {
+    info.leader_node = member->node;
+  }
+  return info;
+}
+
+void Driver::UpdateServing() {
+  const bool serving = NotServing().status.ok();
+  if (serving && !serving_ && !held_.empty()) {
+    // Held streams need not wait for the next tick.
+    ReleaseHeld();
+    Post([] {});
+  }
+  serving_.store(serving, std::memory_order_release);
+}
+
+void Driver::Fail(absl::Status status) {
+  if (!problem_.empty()) return;
+  problem_ = status.ToString();
+  LOG(ERROR) << "partition " << options_.id << " term " << core_->term()
+             << ": stopped: " << problem_;
+  mailbox_.Close();
+  UpdateServing();
+  const Refusal refusal{
+      .status = absl::UnavailableError(absl::StrCat(
+          "partition ", options_.id.value(), " is out of service: ", problem_)),
+      .outcome = Outcome::kUnknown};
+  for (Pending& pending : pending_) {
+    RefuseItem(std::move(pending.item), refusal);
+  }
+  pending_.clear();
+  for (ProposeItem& item : gathered_) RefuseItem(std::move(item), refusal);
+  gathered_.clear();
+  for (QueryItem& item : reads_.TakeAll()) RefuseItem(std::move(item), refusal);
+  callers_.RefuseAll(refusal);
+  to_apply_.clear();
+  if (on_fatal_ != nullptr)
+    std::exchange(on_fatal_, nullptr)(std::move(status));
+}
+
+}  // namespace partition

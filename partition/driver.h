@@ -1,0 +1,155 @@
+// Driver is the Partition: the one place that orders the effects of the core,
+// the disk, the network and the state machine. Internal to partition/.
+
+#ifndef PARTITION_DRIVER_H_
+#define PARTITION_DRIVER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "partition/callers.h"
+#include "partition/checkpointer.h"
+#include "partition/mailbox.h"
+#include "partition/partition.h"
+#include "partition/reads.h"
+#include "raft/raft.h"
+#include "session/state_machine.h"
+#include "storage/log_store.h"
+
+namespace partition {
+
+// What Open found and made on the loader thread.
+struct Loaded {
+  storage::StoredPartition stored;  // Its entries went into `core`.
+  raft::ReplicaId self;
+  std::unique_ptr<session::StateMachine> state_machine;
+  std::unique_ptr<raft::Raft> core;
+};
+
+class Driver : public Partition {
+ public:
+  Driver(const Options& options, const Ports& ports, Loaded loaded,
+         absl::AnyInvocable<void(absl::Status)> on_fatal);
+
+  void Start() override;
+  void Stop() override;
+  void Tick() override;
+  void Step(std::vector<raft::Message> messages) override;
+  void Propose(CommandRequest request,
+               Completion<session::Applied> completion) override;
+  StreamId OpenStream(CommandRequest request,
+                      std::shared_ptr<StreamSink> sink) override;
+  void RunQuery(QueryRequest request,
+                Completion<session::QueryAnswer> completion) override;
+  StreamId OpenQuery(QueryRequest request,
+                     std::shared_ptr<StreamSink> sink) override;
+  void StreamWritable(StreamId stream) override;
+  void CloseStream(StreamId stream) override;
+  uint64_t AddLeaderListener(
+      absl::AnyInvocable<void(const LeaderInfo&)> listener) override;
+  void RemoveLeaderListener(uint64_t id) override;
+  void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
+  bool serving() const override {
+    return serving_.load(std::memory_order_acquire);
+  }
+  base::PartitionId id() const override { return options_.id; }
+
+ private:
+  // A proposal on its way through the log.
+  struct Pending {
+    raft::Index index;
+    raft::Term term;
+    ProposeItem item;
+  };
+  // A stream request that waits for a leader.
+  struct Held {
+    MailboxItem item;
+    uint64_t deadline_ns = 0;
+  };
+  // A queued write, and the messages that must not leave before it is durable.
+  struct Write {
+    raft::PersistToken token;
+    std::vector<raft::Message> messages;
+  };
+
+  // --- Any thread -----------------------------------------------------------
+  void Add(MailboxItem item);
+  void Post(TaskItem task);
+  void ScheduleTurn();
+
+  // --- On the executor ------------------------------------------------------
+  void Turn();
+  void Handle(ProposeItem item);
+  void Handle(QueryItem item);
+  void ProposeGathered();
+  void ProposeInternal(const std::string& bytes, raft::Index& in_flight);
+  void Fetch(const raft::FetchRequest& request);
+  void ProcessReady();
+  void QueueWrite(raft::Ready& ready);
+  void WriteDone(absl::Status status);
+  void ApplySome();
+  void ApplyOne(const raft::Entry& entry);
+  void Answer(ProposeItem item, session::Applied applied);
+  void OnSoftState(const raft::SoftState& state);
+  void AskReads();
+  void RunReads();
+  void RunRead(QueryItem item);
+  void OnTick();
+  void UpdateServing();
+  void Fail(absl::Status status);
+
+  void RefuseItem(ProposeItem item, Refusal refusal);
+  void RefuseItem(QueryItem item, Refusal refusal);
+  void ReleaseHeld();
+  // Why nothing can be proposed here now; OK if it can.
+  Refusal NotServing() const;
+  LeaderInfo leader_info() const;
+  uint64_t Now() {
+    return static_cast<uint64_t>(ports_.clock.MonotonicNanos());
+  }
+
+  const Options options_;
+  const Ports ports_;
+  const raft::ReplicaId self_;
+  absl::AnyInvocable<void(absl::Status)> on_fatal_;
+
+  Mailbox mailbox_;                       // Thread-safe.
+  std::atomic<uint64_t> next_stream_{1};  // Any thread.
+  std::atomic<uint64_t> next_listener_{1};
+  std::atomic<bool> serving_{false};  // Written on the executor.
+
+  // On the executor only.
+  std::unique_ptr<session::StateMachine> state_machine_;
+  std::unique_ptr<raft::Raft> core_;
+  raft::Configuration applied_configuration_;
+  Checkpointer checkpointer_;
+  Callers callers_;
+  Reads reads_;
+
+  std::vector<MailboxItem> turn_items_;
+  std::vector<ProposeItem> gathered_;
+  std::vector<Held> held_;
+  std::deque<Pending> pending_;       // By index.
+  std::deque<raft::Entry> to_apply_;  // Committed.
+  std::deque<Write> writes_;          // Queued at the store.
+  std::map<uint64_t, absl::AnyInvocable<void(const LeaderInfo&)>> listeners_;
+
+  uint64_t last_now_ns_ = 0;  // Of the clock, at the last turn.
+  bool ticked_ = false;       // In this turn.
+  // Our own last proposals; not above applied: none is on its way.
+  raft::Index tick_in_flight_;
+  raft::Index checkpoint_in_flight_;
+  bool started_ = false;
+  bool stopped_ = false;
+  std::string problem_;  // Not empty: fenced.
+};
+
+}  // namespace partition
+
+#endif  // PARTITION_DRIVER_H_

@@ -1,0 +1,96 @@
+#include "partition/host.h"
+
+#include <atomic>
+#include <utility>
+
+#include "base/check.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+
+namespace partition {
+
+struct Host::Impl : public std::enable_shared_from_this<Host::Impl> {
+  Impl(const Options& options, const HostPorts& ports,
+       absl::AnyInvocable<void(absl::Status)> on_fatal)
+      : tick_ns(options.raft.tick_ns),
+        timer(*ports.executors.front()),
+        on_fatal(std::move(on_fatal)) {}
+
+  // One timer ticks all partitions of the node.
+  void ScheduleTick() {
+    timer.PostAfter(tick_ns, [self = shared_from_this()] {
+      if (self->stopped.load()) return;
+      for (auto& [id, partition] : self->partitions) partition->Tick();
+      self->ScheduleTick();
+    });
+  }
+
+  void Fatal(absl::Status status) {
+    if (!fatal.exchange(true)) on_fatal(std::move(status));
+  }
+
+  const uint64_t tick_ns;
+  Executor& timer;
+  absl::AnyInvocable<void(absl::Status)> on_fatal;
+  std::map<base::PartitionId, std::shared_ptr<Partition>> partitions;
+  std::atomic<bool> stopped{false};
+  std::atomic<bool> fatal{false};
+};
+
+absl::StatusOr<std::unique_ptr<Host>> Host::Open(
+    const Options& options, const HostPorts& ports, uint64_t seed,
+    absl::AnyInvocable<void(absl::Status)> on_fatal) {
+  CHECK(!ports.executors.empty());
+  auto impl = std::make_shared<Impl>(options, ports, std::move(on_fatal));
+  ASSIGN_OR_RETURN(std::vector<base::PartitionId> ids,
+                   ports.store.ListPartitions());
+  base::Random random(seed);
+  size_t next_executor = 0;
+  for (base::PartitionId id : ids) {
+    Options own = options;
+    own.id = id;
+    Executor& executor =
+        *ports.executors[next_executor++ % ports.executors.size()];
+    ASSIGN_OR_RETURN(impl->partitions[id],
+                     Partition::Open(own,
+                                     {.clock = ports.clock,
+                                      .executor = executor,
+                                      .store = ports.store,
+                                      .transport = ports.transport,
+                                      .registry = ports.registry},
+                                     random.Next(),
+                                     [impl = impl.get()](absl::Status status) {
+                                       impl->Fatal(std::move(status));
+                                     }));
+  }
+  return std::unique_ptr<Host>(new Host(std::move(impl)));
+}
+
+Host::Host(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Host::~Host() = default;
+
+void Host::Start() {
+  for (auto& [id, partition] : impl_->partitions) partition->Start();
+  impl_->ScheduleTick();
+}
+
+void Host::Stop() {
+  impl_->stopped.store(true);
+  for (auto& [id, partition] : impl_->partitions) partition->Stop();
+}
+
+Partition* Host::Find(base::PartitionId id) const {
+  auto found = impl_->partitions.find(id);
+  return found == impl_->partitions.end() ? nullptr : found->second.get();
+}
+
+std::vector<Partition*> Host::All() const {
+  std::vector<Partition*> all;
+  for (auto& [id, partition] : impl_->partitions) {
+    all.push_back(partition.get());
+  }
+  return all;
+}
+
+}  // namespace partition
