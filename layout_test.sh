@@ -21,7 +21,7 @@ forbid() {
 
 forbid '#include [<"]rocksdb/' '^(storage|bench)/' \
   'only storage/ speaks to RocksDB'
-forbid '#include [<"](grpcpp?|grpc)/' '^(server|client|cli|tests|bench)/' \
+forbid '#include [<"](grpcpp/|grpc/[a-z_]+\.h|grpc/impl|.*\.grpc\.pb\.h)' '^(server|client|cli|tests|bench)/' \
   'gRPC stays at the edge'
 forbid '#include <(thread|mutex|condition_variable|shared_mutex|future)>' \
   '^(base/mutex\.h|base/thread|server/|storage/|client/|cli/|tests/|bench/)' \
