@@ -49,28 +49,35 @@ struct AppendEntriesReply {
 
 struct Heartbeat {
   Index commit_index;  // min(commit, match of the receiver) (P19).
+  // The newest round of reads, echoed by the reply. 0: only tells the commit
+  // index, no reply wanted.
   uint64_t read_round = 0;
 };
+// An answer with a higher term than the leader's also ends its leadership.
 struct HeartbeatReply {
   uint64_t read_round = 0;
 };
 
+// Offers the image at `position`; its rows travel outside the core. Repeated
+// until it is answered.
 struct InstallSnapshot {
   Position position;
   std::string configuration;  // EncodeConfiguration.
 };
 struct InstallSnapshotReply {
-  Index index;
+  Index index;  // Of the offer.
   bool installed = false;
 };
 
+// Campaign now: leadership is handed to the receiver (thesis 3.10).
 struct TimeoutNow {};
 
+// A follower's reads; one request stands for all that wait there.
 struct ReadIndexRequest {
   uint64_t context = 0;
 };
 struct ReadIndexReply {
-  uint64_t context = 0;
+  uint64_t context = 0;  // Of the request.
   bool confirmed = false;
   Index index;
 };

@@ -51,6 +51,8 @@ struct Config {
   uint64_t committed_bytes_max = 4 * 1024 * 1024;  // Of one Ready.
   uint64_t log_memory_bytes = 16 * 1024 * 1024;    // Applied entries kept.
 
+  // Another one at each start: answers to reads of an earlier life must not
+  // pass for answers to new ones (P47).
   uint64_t seed = 0;
 };
 
@@ -68,6 +70,17 @@ struct InitialState {
 struct Proposal {
   std::shared_ptr<const std::string> payload;
   uint32_t payload_crc = 0;
+};
+
+// What a leader knows of one other replica.
+struct FollowerStatus {
+  ReplicaId replica;
+  ProgressState state = ProgressState::kProbe;
+  Index match_index;
+  Index next_index;
+  uint64_t inflight_messages = 0;
+  uint64_t inflight_bytes = 0;
+  uint32_t silent_ticks = 0;  // Since it was heard from in this term.
 };
 
 class Raft {
@@ -134,8 +147,8 @@ class Raft {
   void Fetched(const FetchRequest& request,
                absl::StatusOr<std::vector<Entry>> entries);
 
-  // An image at `position` is durable here; entries below `first_index` are
-  // no longer on disk.
+  // An image at `image` is durable here; entries below `first_index` are no
+  // longer on disk. REQUIRES: everything up to `image` was Applied.
   void Compacted(const Position& image, const Configuration& configuration,
                  Index first_index);
 
@@ -170,6 +183,10 @@ class Raft {
   uint64_t log_time_ns() const;
   // An entry of the leader's own term is committed.
   bool committed_in_term() const;
+  // The leader's view of the others, by replica; empty elsewhere.
+  std::vector<FollowerStatus> followers() const;
+  // None for entries that memory no longer holds.
+  std::optional<Position> PositionAt(Index index) const;
 
  private:
   class Impl;

@@ -37,13 +37,20 @@ struct FetchRequest {
 };
 
 // The image at `position` is to be sent to `follower`, pinned until
-// SnapshotSent (P40).
+// SnapshotSent (P40). It is the one the last Compacted named, or the one the
+// replica started from.
 struct SnapshotSend {
   ReplicaId follower;
+  Position position;
 };
 
-// A leader offers its image; the owner receives and installs it, then calls
-// SnapshotInstalled.
+// A leader offers its image, with which this log has nothing in common; the
+// owner receives and installs it, drops the whole log on disk in the same
+// write, and calls SnapshotInstalled. It must call it with `installed` false
+// when the transfer is over without success (the leader is gone, say): until
+// then this replica takes no entries and does not campaign (P16). A later one
+// replaces it: the owner reports them in order, and refuses an image that is
+// not ahead of what it has applied.
 struct SnapshotInstall {
   ReplicaId leader;
   Position position;
@@ -53,7 +60,8 @@ struct SnapshotInstall {
 struct Ready {
   // Persist these in one atomic batch: the hard state, and the entries, which
   // replace everything from entries.front().index on. Then Persisted(token).
-  // Present together or not at all.
+  // Token and hard state are present together or not at all; without entries
+  // it is the hard state that changed.
   std::optional<PersistToken> persist;
   std::optional<HardState> hard_state;
   std::vector<Entry> entries;

@@ -87,6 +87,11 @@ enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 
 absl::string_view RoleName(Role role);
 
+// How a leader feeds one follower: see raft/progress.h.
+enum class ProgressState : uint8_t { kProbe, kReplicate, kSnapshot };
+
+absl::string_view ProgressStateName(ProgressState state);
+
 // Never durable; for people and routing.
 struct SoftState {
   Role role = Role::kFollower;

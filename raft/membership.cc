@@ -1,0 +1,103 @@
+// Configuration changes (thesis chapter 4): in force when appended, one at a
+// time, through joint consensus unless at most one voter comes or goes.
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "base/crc32c.h"
+#include "base/status_macros.h"
+#include "raft/conf_change.h"
+#include "raft/raft_impl.h"
+
+namespace raft {
+
+absl::StatusOr<Index> Raft::Impl::ProposeConfChange(
+    const Configuration& target) {
+  if (!is_leader() || transferee_ != ReplicaId{0}) {
+    return absl::UnavailableError(
+        is_leader()
+            ? "leadership is being transferred"
+            : absl::StrCat("replica ", config_.self.value(), " does not lead"));
+  }
+  RETURN_IF_ERROR(ValidateConfiguration(target));
+  if (target.is_joint()) {
+    return absl::InvalidArgumentError("the target is a joint configuration");
+  }
+  // P43; without an entry of this term the change before may be uncommitted
+  // and unknown (thesis 4.1, and its later correction).
+  if (configuration().is_joint() ||
+      configurations_.current_index() > log_.commit_index()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the configuration change at index ",
+        configurations_.current_index().value(), " is still under way"));
+  }
+  if (!committed_in_term()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("no entry of term ", term_.value(), " is committed yet"));
+  }
+  return AppendConfiguration(StepTowards(configuration(), target));
+}
+
+Index Raft::Impl::AppendConfiguration(const Configuration& configuration) {
+  auto payload =
+      std::make_shared<const std::string>(EncodeConfiguration(configuration));
+  const uint32_t crc = base::Crc32c(*payload);
+  AppendOwn(EntryType::kConfChange, std::move(payload), crc);
+  configurations_.Append(log_.last_index(), configuration);
+  OnConfigurationChanged();
+  return log_.last_index();
+}
+
+void Raft::Impl::OnConfigurationChanged() {
+  configuration_changed_ = true;
+  if (is_leader()) TrackFollowers();
+}
+
+// Followers come and go with the configuration.
+void Raft::Impl::TrackFollowers() {
+  std::map<ReplicaId, Progress> tracked;
+  for (const ReplicaId replica : ReplicasOf(configuration())) {
+    if (replica == config_.self) continue;
+    auto node = progress_.extract(replica);
+    if (!node.empty()) {
+      tracked.insert(std::move(node));
+      continue;
+    }
+    const Inflights window(config_.inflight_messages_max,
+                           config_.inflight_bytes_max);
+    Progress& progress =
+        tracked.emplace(replica, Progress(log_.last_index(), window))
+            .first->second;
+    // It had no chance yet to be heard from.
+    progress.active = true;
+  }
+  progress_ = std::move(tracked);
+  appends_due_ = !progress_.empty();
+  if (!configuration().IsVoter(transferee_)) transferee_ = ReplicaId{0};
+}
+
+// The leader's part when its newest configuration is committed.
+void Raft::Impl::OnConfigurationCommitted() {
+  if (configurations_.current_index() > log_.commit_index()) return;
+  if (configuration().is_joint()) {
+    // Whoever leads then, a joint configuration ends (P44).
+    AppendConfiguration(LeaveJoint(configuration()));
+    return;
+  }
+  if (is_voter()) return;
+  // This replica was removed or demoted: its work is done (P13). The others
+  // learn what is committed, and one that has everything may stand at once.
+  SendHeartbeats(/*wants_reply=*/false);
+  for (const auto& [replica, progress] : progress_) {
+    const Member* member = configuration().FindMember(replica);
+    if (configuration().IsVoter(replica) &&
+        (member == nullptr || member->priority > 0) &&
+        progress.match_index() == log_.last_index()) {
+      Send(replica, TimeoutNow{});
+      break;
+    }
+  }
+  BecomeFollower(term_, ReplicaId{0});
+}
+
+}  // namespace raft
