@@ -1,5 +1,15 @@
 // TableSet is the tables of one partition, and the image they make.
 //
+// It keeps one list of the rows changed since the last Freeze, whatever their
+// table. Freeze sets that list aside as the cut and starts another; EncodeSlice
+// works the cut off; a row still in it is encoded before it changes. A version
+// of a row is made obsolete by the next one, and both by a tombstone.
+//
+// Clear gives a table a new epoch, which is part of its rows' image keys and is
+// kept in a row of TableId::kEpochs: so the old rows need no tombstones. Epochs
+// are this replica's bookkeeping, no part of the replicated state: not in
+// digest(), rows() or size_bytes().
+//
 // Not thread-safe: used on its partition's worker only (the loader's, while it
 // loads).
 
@@ -7,11 +17,18 @@
 #define SESSION_TABLE_SET_H_
 
 #include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "session/row_store.h"
 
 namespace session {
 
@@ -65,6 +82,9 @@ class TableBase;
 class TableSet {
  public:
   TableSet();
+  TableSet(const TableSet&) = delete;
+  TableSet& operator=(const TableSet&) = delete;
+  // REQUIRES: its tables are destroyed.
   ~TableSet();
 
   // --- Checkpoint -----------------------------------------------------------
@@ -74,20 +94,25 @@ class TableSet {
   void Freeze(uint64_t checkpoint);
 
   // A cut is frozen and its image is not durable yet.
-  bool writing() const;
+  bool writing() const { return writing_; }
 
   // Encodes rows of the cut until `rows_max` rows or `bytes_max` bytes are
   // reached, and moves them, with those that changed meanwhile, to `rows`.
   // True when the cut is complete; then digest() is known.
+  // REQUIRES: writing(), rows_max > 0.
   bool EncodeSlice(size_t rows_max, size_t bytes_max,
                    std::vector<EncodedRow>& rows);
 
   // Of the last complete cut: the order-free sum of the hashes of all its rows,
   // table by table.
-  uint64_t digest() const;
-  std::vector<std::pair<TableId, uint64_t>> table_digests() const;
+  uint64_t digest() const { return digest_; }
+  std::vector<std::pair<TableId, uint64_t>> table_digests() const {
+    return table_digests_;
+  }
 
   // The pointer of the cut is durable: returns what no reader needs any more.
+  // It goes to the store before any row of the next cut, and in this order, a
+  // tombstone behind the version it hides. REQUIRES: the cut is complete.
   struct Obsolete {
     std::vector<ObsoleteVersion> versions;
     std::vector<ObsoleteRange> ranges;
@@ -105,13 +130,171 @@ class TableSet {
   // Ends the load. DataLoss if the rows do not sum up to `digest`.
   absl::Status FinishLoad(uint64_t digest);
 
+  // The sum over all rows as they are now, encoded and hashed again: for tests
+  // and the comparison of replicas.
+  uint64_t FullDigest() const;
+
   // --- Size -----------------------------------------------------------------
 
-  uint64_t rows() const;
-  uint64_t size_bytes() const;
+  uint64_t rows() const { return rows_; }
+  // Keys and Row::size_bytes(), and kRowOverhead a row: a function of the rows
+  // alone, so the same on every replica.
+  uint64_t size_bytes() const { return size_bytes_; }
   // What the next Freeze would write, roughly.
-  uint64_t dirty_rows() const;
-  uint64_t dirty_bytes() const;
+  uint64_t dirty_rows() const { return list(active_).size(); }
+  uint64_t dirty_bytes() const { return dirty_bytes_; }
+
+  // Frees up to `rows_max` rows of cleared tables; true while more are left.
+  // Changes of tables free a few each, so nobody needs to call this.
+  bool Reclaim(size_t rows_max);
+
+ private:
+  friend class TableBase;
+  struct EpochRow;
+  struct Epochs;
+
+  using TableKey = std::pair<TableId, uint64_t>;  // Id and owner.
+
+  struct Changed {
+    RowStore* store = nullptr;
+    RowNode* node = nullptr;  // Null: it was encoded early.
+  };
+  using ChangedList = std::deque<Changed>;  // Grows without moving.
+
+  // A store whose table was cleared or, `gone`, destroyed.
+  struct Cleared {
+    std::shared_ptr<RowStore> store;
+    bool gone = false;
+  };
+
+  // For TableBase.
+  uint64_t Register(TableBase& table, TableKey key);
+  void Unregister(TableKey key) { tables_.erase(key); }
+  void Changes(RowStore& store, RowNode& node, size_t size);
+  void Forget(RowNode& node, size_t size);
+  uint64_t Retire(std::shared_ptr<RowStore> store, bool gone);
+  // The differences wrap around.
+  void CountRows(RowStore& store, uint64_t rows, uint64_t bytes) {
+    store.size_bytes += bytes;
+    if (!store.counted) return;
+    rows_ += rows;
+    size_bytes_ += bytes;
+  }
+
+  ChangedList& list(RowList id) { return lists_[static_cast<int>(id) - 1]; }
+  const ChangedList& list(RowList id) const {
+    return lists_[static_cast<int>(id) - 1];
+  }
+  RowList frozen() const {
+    return active_ == RowList::kFirst ? RowList::kSecond : RowList::kFirst;
+  }
+  // Whether `store` was cleared before the cut, which then skips its rows.
+  bool CutSkips(const RowStore& store) const {
+    return store.cleared_cut != 0 && store.cleared_cut <= cut_;
+  }
+
+  EncodedRow Encode(RowStore& store, RowNode& node);
+  std::optional<EncodedRow> EncodeLast();
+  void Account(const Cleared& cleared);
+  void Complete();
+  void SumUp();
+  void Release(RowStore& store, RowNode& node);
+  uint64_t StartEpoch(TableKey key);
+  bool IsOfClearedEpoch(TableKey key, uint64_t epoch) const;
+  absl::Status LoadInto(RowStore& store, const EncodedRow& row,
+                        absl::string_view row_key);
+  void EpochLoaded(absl::string_view row_key);
+
+  absl::btree_map<TableKey, TableBase*> tables_;
+  uint64_t rows_ = 0;
+  uint64_t size_bytes_ = 0;
+  uint64_t dirty_bytes_ = 0;
+
+  ChangedList lists_[2];
+  RowList active_ = RowList::kFirst;
+  std::deque<Cleared> cleared_;  // Since the last cut, and in it; in order.
+  std::deque<std::shared_ptr<RowStore>> reclaim_;
+
+  uint64_t cut_ = 0;         // Freezes so far.
+  uint64_t checkpoint_ = 0;  // Of the last cut, or of the newest row loaded.
+  bool writing_ = false;
+  bool complete_ = true;            // All of the cut is encoded.
+  std::deque<EncodedRow> encoded_;  // Encoded early, not handed out yet.
+  Obsolete obsolete_;               // Once the cut is durable.
+  std::vector<std::pair<TableKey, uint64_t>> gone_;  // Epoch rows to drop then.
+
+  std::map<TableId, uint64_t> sums_;  // While a cut is encoded, half updated.
+  uint64_t digest_ = 0;
+  std::vector<std::pair<TableId, uint64_t>> table_digests_;
+
+  std::unique_ptr<Epochs> epochs_;  // Last: a table of this set.
+};
+
+// What all tables have in common, and what TableSet lets them do.
+class TableBase {
+ public:
+  TableBase(const TableBase&) = delete;
+  TableBase& operator=(const TableBase&) = delete;
+
+  TableId id() const { return id_; }
+  uint64_t owner() const { return owner_; }
+
+ protected:
+  TableBase(TableSet& tables, TableId id, uint64_t owner);
+  ~TableBase() = default;
+
+  // Enters the table; returns its epoch.
+  uint64_t Register() { return tables_.Register(*this, {id_, owner_}); }
+  void Unregister() { tables_.Unregister({id_, owner_}); }
+
+  // `node`, of `size` bytes, is about to change: encodes it if it is in the cut
+  // and notes that it is in the next.
+  void Changes(RowStore& store, RowNode& node, size_t size) {
+    if (node.list != tables_.active_) tables_.Changes(store, node, size);
+    Reclaim();
+  }
+
+  // A changed row of `size` bytes that was never written goes away.
+  void Forget(RowNode& node, size_t size) { tables_.Forget(node, size); }
+
+  // A row in the list of changed ones has another size.
+  void DirtyResized(size_t from, size_t to) {
+    tables_.dirty_bytes_ += to - from;
+  }
+
+  // A row got another size, came or went.
+  void Resized(RowStore& store, size_t from, size_t to) {
+    tables_.CountRows(store, 0, to - from);
+  }
+  void Added(RowStore& store, size_t size) {
+    tables_.CountRows(store, 1, size);
+  }
+  void Removed(RowStore& store, size_t size) {
+    tables_.CountRows(store, uint64_t{0} - 1, uint64_t{0} - size);
+  }
+
+  // Takes over a store that the table gives up, `gone`: because it is
+  // destroyed. Returns the epoch of its successor.
+  uint64_t Retire(std::shared_ptr<RowStore> store, bool gone) {
+    return tables_.Retire(std::move(store), gone);
+  }
+
+ private:
+  friend class TableSet;
+
+  virtual RowStore& store() = 0;
+
+  void Reclaim() {
+    if (!tables_.reclaim_.empty() && tables_.complete_) {
+      tables_.Reclaim(kReclaimPerChange);
+    }
+  }
+
+  static constexpr size_t kReclaimPerChange = 4;
+
+  TableSet& tables_;
+  const TableId id_;
+  const uint64_t owner_;
 };
 
 }  // namespace session
