@@ -1,0 +1,321 @@
+#include "storage/database.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/db.h"
+#include "rocksdb/env.h"
+#include "rocksdb/file_system.h"
+#include "rocksdb/listener.h"
+#include "rocksdb/options.h"
+#include "rocksdb/table.h"
+#include "storage/rocks_log.h"
+#include "storage/rocks_status.h"
+
+namespace storage {
+namespace {
+
+constexpr uint64_t kBlockCacheBytes = 64 << 20;
+constexpr size_t kBatchBufferKeptBytes = 1 << 20;
+
+// In the order of Family. Do not change: on disk. RocksDB insists on a family
+// called "default"; it stays empty.
+constexpr const char* kFamilyNames[kFamilyCount] = {"log", "image", "meta"};
+
+class Listener : public rocksdb::EventListener {
+ public:
+  Listener(std::function<void(absl::Status)> on_background_error,
+           std::function<void()> on_log_switch)
+      : on_background_error_(std::move(on_background_error)),
+        on_log_switch_(std::move(on_log_switch)) {}
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason,
+                         rocksdb::Status* error) override {
+    if (on_background_error_) {
+      on_background_error_(FromRocks(*error, "background work failed"));
+    }
+  }
+
+  void OnMemTableSealed(const rocksdb::MemTableInfo&) override {
+    if (on_log_switch_) on_log_switch_();
+  }
+
+ private:
+  const std::function<void(absl::Status)> on_background_error_;
+  const std::function<void()> on_log_switch_;
+};
+
+rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options,
+                                 rocksdb::Env* env,
+                                 std::shared_ptr<RocksLog> log) {
+  rocksdb::DBOptions db;
+  db.env = env;
+  db.info_log = std::move(log);
+  db.create_if_missing = true;
+  db.create_missing_column_families = true;
+
+  // D4: a torn tail is dropped, damage anywhere else is an error. Recycling
+  // would make old records look like a tail.
+  db.wal_recovery_mode =
+      rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  db.track_and_verify_wals_in_manifest = true;
+  db.recycle_log_file_num = 0;
+
+  // D5: the first error is the last.
+  db.paranoid_checks = true;
+  db.max_bgerror_resume_count = 0;
+
+  // The families are flushed together: none is ever ahead of another behind a
+  // lost log (P36), and a family that is rarely written (`meta`) pins no old
+  // log. Restarts stay quick, since a log is at most wal_bytes_max.
+  db.atomic_flush = true;
+  db.max_total_wal_size = options.wal_bytes_max;
+  db.avoid_flush_during_recovery = true;
+  db.avoid_flush_during_shutdown = true;
+
+  // Two threads write: order matters, and there is nothing to gain from
+  // concurrency inside one batch.
+  db.enable_pipelined_write = false;
+  db.allow_concurrent_memtable_write = false;
+  db.enable_write_thread_adaptive_yield = false;
+
+  db.max_background_jobs = 2;
+  db.max_open_files = 1024;
+  db.bytes_per_sync = 1 << 20;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.skip_stats_update_on_db_open = true;
+  db.max_manifest_file_size = 64 << 20;
+  db.listeners.push_back(std::make_shared<Listener>(options.on_background_error,
+                                                    options.on_log_switch));
+  return db;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeFamilies(
+    const DatabaseOptions& options) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  table.format_version = 5;
+
+  rocksdb::ColumnFamilyOptions family;
+  family.write_buffer_size = options.write_buffer_bytes;
+  family.max_write_buffer_number = 4;
+  family.compression = rocksdb::kNoCompression;
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.emplace_back(rocksdb::kDefaultColumnFamilyName, family);
+  for (const char* name : kFamilyNames) families.emplace_back(name, family);
+  return families;
+}
+
+// What went wrong, the file if RocksDB's log names one, and what to do.
+absl::Status ExplainOpenError(const rocksdb::Status& status,
+                              const RocksLog& log,
+                              const std::string& directory) {
+  const absl::Status error =
+      FromRocks(status, absl::StrCat("database ", directory));
+  if (!status.IsCorruption()) return error;
+  const std::string line = log.LineNamingAFile();
+  return absl::DataLossError(absl::StrCat(
+      error.message(), line.empty() ? "" : "; RocksDB says: ", line,
+      ". A file is damaged or missing, so acknowledged writes may be lost: "
+      "put the file back if you have it; otherwise move the directory away "
+      "and let this node join again under a new incarnation, or restore a "
+      "backup"));
+}
+
+}  // namespace
+
+// --- DatabaseBatch
+// -------------------------------------------------------------
+
+void DatabaseBatch::Put(Family family, absl::string_view key,
+                        absl::string_view head, absl::string_view tail) {
+  const rocksdb::Slice key_slice = ToSlice(key);
+  const rocksdb::Slice value[2] = {ToSlice(head), ToSlice(tail)};
+  const rocksdb::Status status = batch_.Put(families_[static_cast<int>(family)],
+                                            rocksdb::SliceParts(&key_slice, 1),
+                                            rocksdb::SliceParts(value, 2));
+  CHECK(status.ok()) << status.ToString();
+}
+
+void DatabaseBatch::Delete(Family family, absl::string_view key) {
+  const rocksdb::Status status =
+      batch_.Delete(families_[static_cast<int>(family)], ToSlice(key));
+  CHECK(status.ok()) << status.ToString();
+}
+
+void DatabaseBatch::DeleteRange(Family family, absl::string_view begin,
+                                absl::string_view end) {
+  const rocksdb::Status status = batch_.DeleteRange(
+      families_[static_cast<int>(family)], ToSlice(begin), ToSlice(end));
+  CHECK(status.ok()) << status.ToString();
+}
+
+void DatabaseBatch::Clear() {
+  if (batch_.GetDataSize() > kBatchBufferKeptBytes) {
+    batch_ = rocksdb::WriteBatch();
+  } else {
+    batch_.Clear();
+  }
+}
+
+// --- Cursors and views
+// -----------------------------------------------------------
+
+class Database::RangeCursor : public Cursor {
+ public:
+  RangeCursor(absl::string_view begin, absl::string_view end)
+      : begin_(begin),
+        end_(end),
+        begin_slice_(ToSlice(begin_)),
+        end_slice_(ToSlice(end_)) {}
+
+  // `options` but for the bounds; the handle and the database outlive us.
+  void Open(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family,
+            rocksdb::ReadOptions options) {
+    options.iterate_lower_bound = &begin_slice_;
+    options.iterate_upper_bound = &end_slice_;
+    options.total_order_seek = true;
+    iterator_.reset(db.NewIterator(options, family));
+  }
+
+  void Seek(absl::string_view key) override { iterator_->Seek(ToSlice(key)); }
+  void SeekForPrev(absl::string_view key) override {
+    iterator_->SeekForPrev(ToSlice(key));
+  }
+  void Next() override { iterator_->Next(); }
+  bool valid() const override { return iterator_->Valid(); }
+  absl::string_view key() const override { return FromSlice(iterator_->key()); }
+  absl::string_view value() const override {
+    return FromSlice(iterator_->value());
+  }
+  absl::Status status() const override {
+    return FromRocks(iterator_->status(), "reading the database");
+  }
+
+ private:
+  const std::string begin_;
+  const std::string end_;
+  const rocksdb::Slice begin_slice_;
+  const rocksdb::Slice end_slice_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+class Database::PinnedView : public KeyValueView {
+ public:
+  explicit PinnedView(Database& database)
+      : database_(database), snapshot_(database.db_->GetSnapshot()) {}
+  ~PinnedView() override { database_.db_->ReleaseSnapshot(snapshot_); }
+
+  absl::StatusOr<std::optional<std::string>> Get(
+      Family family, absl::string_view key) override {
+    return database_.GetAt(snapshot_, family, key);
+  }
+  std::unique_ptr<Cursor> NewCursor(Family family, absl::string_view begin,
+                                    absl::string_view end) override {
+    return database_.NewCursorAt(snapshot_, family, begin, end);
+  }
+
+ private:
+  Database& database_;
+  const rocksdb::Snapshot* const snapshot_;
+};
+
+// --- Database
+// --------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(
+    DatabaseOptions options) {
+  auto database = std::unique_ptr<Database>(new Database);
+  database->log_ = std::make_shared<RocksLog>();
+  database->env_ = rocksdb::NewCompositeEnv(
+      options.file_system != nullptr ? options.file_system
+                                     : rocksdb::FileSystem::Default());
+  rocksdb::DB* db = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  const rocksdb::Status status = rocksdb::DB::Open(
+      MakeDbOptions(options, database->env_.get(), database->log_),
+      options.directory, MakeFamilies(options), &handles, &db);
+  if (!status.ok()) {
+    return ExplainOpenError(status, *database->log_, options.directory);
+  }
+  database->db_.reset(db);
+  CHECK_EQ(handles.size(), size_t{1 + kFamilyCount});
+  db->DestroyColumnFamilyHandle(handles[0]);
+  for (int i = 0; i < kFamilyCount; ++i) {
+    database->families_[i] = handles[1 + i];
+  }
+  return database;
+}
+
+Database::~Database() {
+  if (db_ == nullptr) return;
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    db_->DestroyColumnFamilyHandle(family);
+  }
+  // An error here is no news: what was acknowledged is already in the log.
+  db_->Close().PermitUncheckedError();
+}
+
+absl::Status Database::Write(DatabaseBatch& batch, Durability durability) {
+  rocksdb::WriteOptions options;
+  options.sync = durability == Durability::kSynced;
+  return FromRocks(db_->Write(options, &batch.batch_), "writing the log");
+}
+
+uint64_t Database::latest_sequence() const {
+  return db_->GetLatestSequenceNumber();
+}
+
+absl::Status Database::Flush() {
+  return FromRocks(
+      db_->Flush(rocksdb::FlushOptions(), {families_.begin(), families_.end()}),
+      "flushing");
+}
+
+absl::StatusOr<std::optional<std::string>> Database::GetAt(
+    const rocksdb::Snapshot* snapshot, Family family, absl::string_view key) {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  std::string value;
+  const rocksdb::Status status = db_->Get(
+      options, families_[static_cast<int>(family)], ToSlice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  RETURN_IF_ERROR(FromRocks(status, "reading the database"));
+  return std::optional<std::string>(std::move(value));
+}
+
+std::unique_ptr<Cursor> Database::NewCursorAt(const rocksdb::Snapshot* snapshot,
+                                              Family family,
+                                              absl::string_view begin,
+                                              absl::string_view end) {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  auto cursor = std::make_unique<RangeCursor>(begin, end);
+  cursor->Open(*db_, families_[static_cast<int>(family)], options);
+  return cursor;
+}
+
+absl::StatusOr<std::optional<std::string>> Database::Get(
+    Family family, absl::string_view key) {
+  return GetAt(nullptr, family, key);
+}
+
+std::unique_ptr<Cursor> Database::NewCursor(Family family,
+                                            absl::string_view begin,
+                                            absl::string_view end) {
+  return NewCursorAt(nullptr, family, begin, end);
+}
+
+std::unique_ptr<KeyValueView> Database::Pin() {
+  return std::make_unique<PinnedView>(*this);
+}
+
+}  // namespace storage

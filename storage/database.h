@@ -1,0 +1,132 @@
+// Database is the RocksDB of one data directory: three column families, one
+// write-ahead log, and the options that make what is acknowledged survive.
+//
+// Internal to storage/: it is the only folder that includes RocksDB, and only
+// its .cc files and this header do. Thread-safe.
+
+#ifndef STORAGE_DATABASE_H_
+#define STORAGE_DATABASE_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rocksdb/write_batch.h"
+#include "storage/key_value.h"
+
+namespace rocksdb {
+class ColumnFamilyHandle;
+class DB;
+class Env;
+class FileSystem;
+class Snapshot;
+}  // namespace rocksdb
+
+namespace storage {
+
+class RocksLog;
+
+struct DatabaseOptions {
+  std::string directory;
+
+  // What RocksDB does its I/O through; null: the machine's.
+  std::shared_ptr<rocksdb::FileSystem> file_system;
+
+  // Called, on a thread of RocksDB, when a flush or compaction failed.
+  std::function<void(absl::Status)> on_background_error;
+
+  // Called when a write-ahead log was closed and the next one begun.
+  std::function<void()> on_log_switch;
+
+  uint64_t write_buffer_bytes = 64 << 20;  // Of each family.
+  uint64_t wal_bytes_max = 256 << 20;      // Of all write-ahead logs together.
+};
+
+using FamilyHandles = std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount>;
+
+// Changes that become visible, and durable, together or not at all.
+class DatabaseBatch : public KeyValueSink {
+ public:
+  explicit DatabaseBatch(const FamilyHandles& families) : families_(families) {}
+
+  void Put(Family family, absl::string_view key, absl::string_view head,
+           absl::string_view tail) override;
+  void Delete(Family family, absl::string_view key) override;
+  void DeleteRange(Family family, absl::string_view begin,
+                   absl::string_view end) override;
+
+  bool empty() const { return batch_.Count() == 0; }
+  // Changes in the batch: each takes one sequence number.
+  uint64_t size() const { return batch_.Count(); }
+  // Empties the batch. Keeps a modest buffer for the next use.
+  void Clear();
+
+ private:
+  friend class Database;
+  FamilyHandles families_;  // Borrowed from the Database.
+  rocksdb::WriteBatch batch_;
+};
+
+class Database : public KeyValueView {
+ public:
+  // Opens or creates the database. DataLoss: a file is damaged or missing; the
+  // message names it and says what to do (D4).
+  static absl::StatusOr<std::unique_ptr<Database>> Open(
+      DatabaseOptions options);
+
+  // Everything that was written is in the write-ahead log; nothing is flushed.
+  ~Database() override;
+
+  DatabaseBatch NewBatch() const { return DatabaseBatch(families_); }
+
+  // Appends `batch` to the write-ahead log and makes it visible. With kSynced,
+  // it and every batch before it are durable when this returns OK. After an
+  // error nothing that was not durable may be acknowledged.
+  enum class Durability { kSynced, kUnsynced };
+  absl::Status Write(DatabaseBatch& batch, Durability durability);
+
+  // The number of the last change: each key of each batch counts one.
+  uint64_t latest_sequence() const;
+
+  // Writes the memtables to files. For tests and tools.
+  absl::Status Flush();
+
+  // --- KeyValueView, at the present state
+  // --------------------------------------
+
+  absl::StatusOr<std::optional<std::string>> Get(
+      Family family, absl::string_view key) override;
+  std::unique_ptr<Cursor> NewCursor(Family family, absl::string_view begin,
+                                    absl::string_view end) override;
+
+  // A view of what is there now; later writes do not show. Must not outlive the
+  // database, nor may its cursors.
+  std::unique_ptr<KeyValueView> Pin();
+
+ private:
+  class PinnedView;
+  class RangeCursor;
+  Database() = default;
+
+  absl::StatusOr<std::optional<std::string>> GetAt(
+      const rocksdb::Snapshot* snapshot, Family family, absl::string_view key);
+  std::unique_ptr<Cursor> NewCursorAt(const rocksdb::Snapshot* snapshot,
+                                      Family family, absl::string_view begin,
+                                      absl::string_view end);
+
+  // Constant after Open, and destroyed in the opposite order.
+  std::shared_ptr<RocksLog> log_;
+  std::unique_ptr<rocksdb::Env> env_;
+  std::unique_ptr<rocksdb::DB> db_;
+  FamilyHandles families_ = {};
+};
+
+}  // namespace storage
+
+#endif  // STORAGE_DATABASE_H_

@@ -1,0 +1,598 @@
+// What every LogStore must do, as one suite for all of them.
+//
+//   INSTANTIATE_TEST_SUITE_P(Memory, LogStoreConformance,
+//                            ::testing::Values(+[] { return MakeHarness(); }));
+
+#ifndef STORAGE_LOG_STORE_CONFORMANCE_H_
+#define STORAGE_LOG_STORE_CONFORMANCE_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/mutex.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "raft/types.h"
+#include "storage/log_store.h"
+
+namespace storage {
+
+// One store under test and its disk.
+class StoreHarness {
+ public:
+  virtual ~StoreHarness() = default;
+  virtual LogStore& store() = 0;
+  // Lets the store work until `finished` returns true.
+  virtual void RunUntil(const std::function<bool()>& finished) = 0;
+  // Closes the store in order and opens another on the same disk.
+  virtual void Reopen() = 0;
+  // As Reopen, but the process is killed first.
+  virtual void KillAndReopen() = 0;
+};
+
+using HarnessFactory = std::unique_ptr<StoreHarness> (*)();
+
+// Entries that follow each other in one partition's log.
+class LogBuilder {
+ public:
+  explicit LogBuilder(base::PartitionId partition, raft::Position position = {})
+      : partition_(partition), position_(position) {}
+
+  raft::Entry Next(uint64_t term, std::string payload) {
+    raft::Entry entry{.term = raft::Term{term},
+                      .index = position_.index + 1,
+                      .type = raft::EntryType::kApp,
+                      .time_ns = position_.time_ns + 1000};
+    entry.payload_crc = base::Crc32c(payload);
+    if (!payload.empty()) {
+      entry.payload = std::make_shared<const std::string>(std::move(payload));
+    }
+    entry.chain = raft::ChainOf(position_.chain, partition_, entry);
+    position_ = raft::PositionOf(entry);
+    return entry;
+  }
+
+  std::vector<raft::Entry> Many(uint64_t term, int count,
+                                const std::string& payload = "x") {
+    std::vector<raft::Entry> entries;
+    for (int i = 0; i < count; ++i) {
+      entries.push_back(
+          Next(term, payload + std::to_string(position_.index.value() + 1)));
+    }
+    return entries;
+  }
+
+  // The next entry will follow `position` again.
+  void Rewind(const raft::Position& position) { position_ = position; }
+  const raft::Position& position() const { return position_; }
+
+ private:
+  const base::PartitionId partition_;
+  raft::Position position_;
+};
+
+inline std::string Describe(const raft::Entry& entry) {
+  return std::to_string(entry.index.value()) + "/" +
+         std::to_string(entry.term.value()) + ":" + std::string(entry.bytes());
+}
+
+inline std::vector<std::string> Describe(
+    const std::vector<raft::Entry>& entries) {
+  std::vector<std::string> out;
+  for (const raft::Entry& entry : entries) out.push_back(Describe(entry));
+  return out;
+}
+
+inline std::string Describe(const ImageRow& row) {
+  return std::to_string(row.table) + "/" + row.key + "=" +
+         (row.erased ? "(erased)" : row.value);
+}
+
+inline raft::Configuration OneVoter() {
+  raft::Configuration configuration;
+  configuration.voters = {raft::ReplicaId{1}};
+  configuration.members = {{.replica = raft::ReplicaId{1},
+                            .node = base::NodeId{1},
+                            .incarnation = 77,
+                            .peer_address = "localhost:5679",
+                            .api_address = "localhost:5678",
+                            .priority = 1}};
+  return configuration;
+}
+
+class LogStoreConformance : public ::testing::TestWithParam<HarnessFactory> {
+ protected:
+  static constexpr base::PartitionId kOne{1};
+  static constexpr base::PartitionId kTwo{2};
+
+  void SetUp() override {
+    harness_ = GetParam()();
+    ASSERT_OK(store().CreatePartition(kOne, OneVoter()));
+  }
+
+  LogStore& store() { return harness_->store(); }
+
+  // Makes `write` durable.
+  absl::Status Persist(LogWrite write) {
+    auto result = std::make_shared<Result>();
+    write.done = [result](absl::Status status) { result->Set(status); };
+    store().Write(std::move(write));
+    harness_->RunUntil([&] { return result->Get().has_value(); });
+    return *result->Get();
+  }
+
+  absl::Status PersistEntries(std::vector<raft::Entry> entries) {
+    return Persist({.partition = kOne, .entries = std::move(entries)});
+  }
+
+  absl::Status PersistRows(ImageBatch batch) {
+    auto result = std::make_shared<Result>();
+    batch.done = [result](absl::Status status) { result->Set(status); };
+    store().WriteImage(std::move(batch));
+    harness_->RunUntil([&] { return result->Get().has_value(); });
+    return *result->Get();
+  }
+
+  absl::StatusOr<std::vector<raft::Entry>> Read(base::PartitionId partition,
+                                                uint64_t from,
+                                                uint64_t bytes_max) {
+    base::Mutex mu;
+    std::optional<absl::StatusOr<std::vector<raft::Entry>>> answer;
+    store().ReadEntries(partition, raft::Index{from}, bytes_max,
+                        [&](absl::StatusOr<std::vector<raft::Entry>> entries) {
+                          base::MutexLock lock(mu);
+                          answer = std::move(entries);
+                        });
+    harness_->RunUntil([&] {
+      base::MutexLock lock(mu);
+      return answer.has_value();
+    });
+    return *std::move(answer);
+  }
+
+  std::vector<std::string> LoadedEntries(base::PartitionId partition) {
+    absl::StatusOr<StoredPartition> stored = store().LoadPartition(partition);
+    if (!stored.ok()) return {stored.status().ToString()};
+    return Describe(stored->entries);
+  }
+
+  // An image at the log's position `at`, made of the rows of `checkpoint`.
+  static ImagePointer PointerAt(const raft::Position& at, uint64_t checkpoint) {
+    ImagePointer pointer{.position = at};
+    pointer.command_index = at.index.value();
+    pointer.configuration = OneVoter();
+    pointer.checkpoint = checkpoint;
+    pointer.machine_version = 1;
+    pointer.digest = 4711;
+    return pointer;
+  }
+
+  std::vector<std::string> ImageRows(
+      std::vector<ObsoleteRow>* obsolete = nullptr) {
+    absl::StatusOr<std::unique_ptr<ImageReader>> reader =
+        store().OpenImage(kOne);
+    if (!reader.ok()) return {reader.status().ToString()};
+    std::vector<std::string> out;
+    while (true) {
+      auto rows = (*reader)->Next(/*bytes_max=*/1);
+      if (!rows.ok()) return {rows.status().ToString()};
+      if (rows->empty()) break;
+      for (const ImageRow& row : *rows) out.push_back(Describe(row));
+    }
+    if (obsolete != nullptr) *obsolete = (*reader)->TakeObsolete();
+    return out;
+  }
+
+  class Result {
+   public:
+    void Set(absl::Status status) {
+      base::MutexLock lock(mu_);
+      CHECK(!status_.has_value()) << "completed twice";
+      status_ = std::move(status);
+    }
+    std::optional<absl::Status> Get() {
+      base::MutexLock lock(mu_);
+      return status_;
+    }
+
+   private:
+    base::Mutex mu_;
+    std::optional<absl::Status> status_ ABSL_GUARDED_BY(mu_);
+  };
+
+  std::unique_ptr<StoreHarness> harness_;
+  LogBuilder log_{kOne};
+};
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+TEST_P(LogStoreConformance, NewPartitionIsAnImageAtPositionZero) {
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.image.position, raft::Position());
+  EXPECT_EQ(stored.image.configuration, OneVoter());
+  EXPECT_EQ(stored.hard_state, raft::HardState());
+  EXPECT_EQ(stored.first_index, raft::Index{1});
+  EXPECT_THAT(stored.entries, IsEmpty());
+  EXPECT_THAT(ImageRows(), IsEmpty());
+}
+
+TEST_P(LogStoreConformance, CreatedPartitionsAreListedAlsoAfterAKill) {
+  ASSERT_OK(store().CreatePartition(kTwo, OneVoter()));
+  harness_->KillAndReopen();
+  ASSERT_OK_AND_ASSIGN(auto partitions, store().ListPartitions());
+  EXPECT_THAT(partitions, ElementsAre(kOne, kTwo));
+}
+
+TEST_P(LogStoreConformance, PartitionIsCreatedOnce) {
+  EXPECT_THAT(store().CreatePartition(kOne, OneVoter()),
+              base::testing::StatusIs(absl::StatusCode::kAlreadyExists));
+  harness_->Reopen();
+  EXPECT_THAT(store().CreatePartition(kOne, OneVoter()),
+              base::testing::StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_P(LogStoreConformance, UnknownPartitionIsNotFound) {
+  EXPECT_THAT(store().LoadPartition(kTwo).status(),
+              base::testing::StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(store().OpenImage(kTwo).status(),
+              base::testing::StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_P(LogStoreConformance, AcknowledgedWriteSurvivesAKill) {
+  const raft::HardState hard_state{.term = raft::Term{3},
+                                   .voted_for = raft::ReplicaId{1},
+                                   .commit_index = raft::Index{1}};
+  ASSERT_OK(Persist({.partition = kOne,
+                     .hard_state = hard_state,
+                     .entries = log_.Many(3, 2)}));
+  harness_->KillAndReopen();
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.hard_state, hard_state);
+  EXPECT_THAT(Describe(stored.entries), ElementsAre("1/3:x1", "2/3:x2"));
+}
+
+TEST_P(LogStoreConformance, EntryKeepsEveryField) {
+  raft::Entry entry = log_.Next(9, std::string("\0binary\xff", 8));
+  raft::Entry empty = log_.Next(9, "");
+  ASSERT_OK(PersistEntries({entry, empty}));
+  harness_->Reopen();
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  ASSERT_THAT(stored.entries, SizeIs(2));
+  EXPECT_EQ(raft::PositionOf(stored.entries[0]), raft::PositionOf(entry));
+  EXPECT_EQ(stored.entries[0].type, raft::EntryType::kApp);
+  EXPECT_EQ(stored.entries[0].payload_crc, entry.payload_crc);
+  EXPECT_EQ(*stored.entries[0].payload, *entry.payload);
+  EXPECT_EQ(stored.entries[1].payload, nullptr);
+}
+
+TEST_P(LogStoreConformance, WritesCompleteInTheOrderTheyWereQueued) {
+  base::Mutex mu;
+  std::vector<int> order;
+  for (int i = 0; i < 20; ++i) {
+    LogWrite write{.partition = kOne, .entries = log_.Many(1, 1)};
+    write.done = [&, i](absl::Status status) {
+      EXPECT_OK(status);
+      base::MutexLock lock(mu);
+      order.push_back(i);
+    };
+    store().Write(std::move(write));
+  }
+  harness_->RunUntil([&] {
+    base::MutexLock lock(mu);
+    return order.size() == 20;
+  });
+  base::MutexLock lock(mu);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST_P(LogStoreConformance, CompletionMayWriteAgain) {
+  auto result = std::make_shared<Result>();
+  LogWrite first{.partition = kOne, .entries = log_.Many(1, 1)};
+  std::vector<raft::Entry> more = log_.Many(1, 1);
+  first.done = [&](absl::Status status) {
+    EXPECT_OK(status);
+    LogWrite second{.partition = kOne, .entries = std::move(more)};
+    second.done = [&](absl::Status status) { result->Set(status); };
+    store().Write(std::move(second));
+  };
+  store().Write(std::move(first));
+  harness_->RunUntil([&] { return result->Get().has_value(); });
+  EXPECT_OK(*result->Get());
+  EXPECT_THAT(LoadedEntries(kOne), SizeIs(2));
+}
+
+TEST_P(LogStoreConformance, ConflictTruncatesOnlyTheSuffix) {
+  std::vector<raft::Entry> old = log_.Many(1, 5);
+  ASSERT_OK(PersistEntries(old));
+  log_.Rewind(raft::PositionOf(old[1]));
+  ASSERT_OK(PersistEntries(log_.Many(2, 1, "new")));
+  harness_->KillAndReopen();
+  EXPECT_THAT(LoadedEntries(kOne), ElementsAre("1/1:x1", "2/1:x2", "3/2:new3"));
+}
+
+TEST_P(LogStoreConformance, LongConflictingSuffixIsGoneToo) {
+  std::vector<raft::Entry> old = log_.Many(1, 300);
+  ASSERT_OK(PersistEntries(old));
+  log_.Rewind(raft::PositionOf(old[0]));
+  ASSERT_OK(PersistEntries(log_.Many(2, 1, "new")));
+  ASSERT_OK(PersistEntries(log_.Many(2, 1, "new")));
+  harness_->KillAndReopen();
+  EXPECT_THAT(LoadedEntries(kOne),
+              ElementsAre("1/1:x1", "2/2:new2", "3/2:new3"));
+}
+
+TEST_P(LogStoreConformance, PartitionsDoNotSeeEachOther) {
+  ASSERT_OK(store().CreatePartition(kTwo, OneVoter()));
+  LogBuilder other(kTwo);
+  ASSERT_OK(PersistEntries(log_.Many(1, 1, "one")));
+  ASSERT_OK(Persist({.partition = kTwo, .entries = other.Many(5, 2, "two")}));
+  EXPECT_THAT(LoadedEntries(kOne), ElementsAre("1/1:one1"));
+  EXPECT_THAT(LoadedEntries(kTwo), ElementsAre("1/5:two1", "2/5:two2"));
+}
+
+TEST_P(LogStoreConformance, ReadEntriesKeepsToItsBytesButReturnsOne) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 10, std::string(100, 'x'))));
+  ASSERT_OK_AND_ASSIGN(auto one, Read(kOne, 4, 1));
+  ASSERT_THAT(one, SizeIs(1));
+  EXPECT_EQ(one[0].index, raft::Index{4});
+  ASSERT_OK_AND_ASSIGN(auto some, Read(kOne, 1, 250));
+  EXPECT_THAT(some, SizeIs(3));
+  ASSERT_OK_AND_ASSIGN(auto rest, Read(kOne, 8, 1 << 20));
+  EXPECT_THAT(rest, SizeIs(3));
+}
+
+TEST_P(LogStoreConformance, ReadOutsideTheLogIsOutOfRange) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 3)));
+  EXPECT_THAT(Read(kOne, 4, 100).status(),
+              base::testing::StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_THAT(Read(kOne, 0, 100).status(),
+              base::testing::StatusIs(absl::StatusCode::kOutOfRange));
+}
+
+TEST_P(LogStoreConformance, RowsAreVisibleOnlyThroughThePointer) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 3)));
+  const raft::Position at = log_.position();
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .rows = {{.table = 1, .key = "a", .checkpoint = 3, .value = "A"},
+                {.table = 2, .key = "b", .checkpoint = 3, .value = "B"}}}));
+  EXPECT_THAT(ImageRows(), IsEmpty());
+  ASSERT_OK(Persist({.partition = kOne, .image = PointerAt(at, 3)}));
+  harness_->KillAndReopen();
+  EXPECT_THAT(ImageRows(), ElementsAre("1/a=A", "2/b=B"));
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.image, PointerAt(at, 3));
+  EXPECT_EQ(stored.hard_state.commit_index, at.index);
+  EXPECT_EQ(stored.first_index, raft::Index{1});
+  EXPECT_THAT(stored.entries, IsEmpty());
+}
+
+TEST_P(LogStoreConformance, ReaderTakesTheNewestVersionNotAboveThePointer) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 9)));
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .rows = {{.table = 1, .key = "kept", .checkpoint = 3, .value = "old"},
+                {.table = 1, .key = "gone", .checkpoint = 3, .value = "old"},
+                {.table = 1, .key = "kept", .checkpoint = 5, .value = "new"},
+                {.table = 1, .key = "gone", .checkpoint = 5, .erased = true},
+                // An unfinished checkpoint:
+                {.table = 1, .key = "kept", .checkpoint = 9, .value = "no"},
+                {.table = 1, .key = "late", .checkpoint = 9, .value = "no"}}}));
+  ASSERT_OK(
+      Persist({.partition = kOne, .image = PointerAt(log_.position(), 5)}));
+  std::vector<ObsoleteRow> obsolete;
+  EXPECT_THAT(ImageRows(&obsolete), ElementsAre("1/kept=new"));
+  EXPECT_THAT(obsolete, SizeIs(5));
+
+  ASSERT_OK(PersistRows({.partition = kOne, .obsolete = obsolete}));
+  EXPECT_THAT(ImageRows(&obsolete), ElementsAre("1/kept=new"));
+  EXPECT_THAT(obsolete, IsEmpty());
+}
+
+TEST_P(LogStoreConformance, RowsComeInTheOrderOfTheirKeys) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 1)));
+  const std::string zero("k\0", 2);
+  const std::string zero_z("k\0z", 3);
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .rows = {{.table = 1, .key = "k\x01", .checkpoint = 1, .value = "3"},
+                {.table = 1, .key = zero_z, .checkpoint = 1, .value = "2"},
+                {.table = 1, .key = zero, .checkpoint = 1, .value = "1"},
+                {.table = 1, .key = "k", .checkpoint = 1, .value = "0"},
+                {.table = 0, .key = "z", .checkpoint = 1, .value = "-"}}}));
+  ASSERT_OK(
+      Persist({.partition = kOne, .image = PointerAt(log_.position(), 1)}));
+  EXPECT_THAT(ImageRows(), ElementsAre("0/z=-", "1/k=0", "1/" + zero + "=1",
+                                       "1/" + zero_z + "=2", "1/k\x01=3"));
+}
+
+TEST_P(LogStoreConformance, ObsoletePrefixTakesEveryVersionBelowIt) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 1)));
+  const std::string prefix("p\xff\x00", 3);
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .rows = {
+           {.table = 1, .key = "p\xff", .checkpoint = 1, .value = "stays"},
+           {.table = 1, .key = prefix, .checkpoint = 1, .value = "goes"},
+           {.table = 1, .key = prefix + "q", .checkpoint = 1, .value = "goes"},
+           {.table = 1, .key = "p\xff\x01", .checkpoint = 1, .value = "stays"},
+           {.table = 2, .key = prefix, .checkpoint = 1, .value = "stays"}}}));
+  ASSERT_OK(
+      Persist({.partition = kOne, .image = PointerAt(log_.position(), 1)}));
+  ASSERT_OK(
+      PersistRows({.partition = kOne,
+                   .obsolete_prefixes = {{.table = 1, .prefix = prefix}}}));
+  EXPECT_THAT(ImageRows(), ElementsAre("1/p\xff=stays", "1/p\xff\x01=stays",
+                                       "2/" + prefix + "=stays"));
+}
+
+TEST_P(LogStoreConformance, ReaderIsPinned) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 2)));
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .rows = {{.table = 1, .key = "a", .checkpoint = 1, .value = "old"}}}));
+  ASSERT_OK(
+      Persist({.partition = kOne, .image = PointerAt(log_.position(), 1)}));
+  ASSERT_OK_AND_ASSIGN(auto reader, store().OpenImage(kOne));
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .rows = {{.table = 1, .key = "a", .checkpoint = 2, .value = "new"}},
+       .obsolete = {{.table = 1, .key = "a", .checkpoint = 1}}}));
+  ASSERT_OK(
+      Persist({.partition = kOne, .image = PointerAt(log_.position(), 2)}));
+  ASSERT_OK_AND_ASSIGN(auto rows, reader->Next(1 << 20));
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_EQ(rows[0].value, "old");
+  EXPECT_EQ(reader->pointer().checkpoint, 1u);
+  EXPECT_THAT(ImageRows(), ElementsAre("1/a=new"));
+}
+
+TEST_P(LogStoreConformance, LargeImageBatchArrivesWhole) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 1)));
+  ImageBatch batch{.partition = kOne};
+  for (int i = 0; i < 300; ++i) {
+    batch.rows.push_back({.table = 1,
+                          .key = std::to_string(1000 + i),
+                          .checkpoint = 1,
+                          .value = std::string(2000, 'v')});
+  }
+  batch.rows.push_back({.table = 2,
+                        .key = "big",
+                        .checkpoint = 1,
+                        .value = std::string(500'000, 'v')});
+  ASSERT_OK(PersistRows(std::move(batch)));
+  ASSERT_OK(
+      Persist({.partition = kOne, .image = PointerAt(log_.position(), 1)}));
+  harness_->KillAndReopen();
+  EXPECT_THAT(ImageRows(), SizeIs(301));
+}
+
+TEST_P(LogStoreConformance, InstalledGenerationReplacesTheOldInOneStep) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 2)));
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .rows = {{.table = 1, .key = "old", .checkpoint = 1, .value = "o"}}}));
+  ASSERT_OK(
+      Persist({.partition = kOne, .image = PointerAt(log_.position(), 1)}));
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .generation = 1,
+       .rows = {{.table = 1, .key = "new", .checkpoint = 50, .value = "n"}}}));
+  EXPECT_THAT(ImageRows(), ElementsAre("1/old=o"));
+
+  // Far above the local log, which is of no use any more.
+  const raft::Position far{.index = raft::Index{50},
+                           .term = raft::Term{4},
+                           .time_ns = 9,
+                           .chain = 123};
+  ImagePointer pointer = PointerAt(far, 50);
+  pointer.generation = 1;
+  ASSERT_OK(Persist(
+      {.partition = kOne, .image = pointer, .trim_below = raft::Index{51}}));
+  LogBuilder behind(kOne, far);
+  ASSERT_OK(PersistEntries(behind.Many(4, 1)));
+  harness_->KillAndReopen();
+  EXPECT_THAT(ImageRows(), ElementsAre("1/new=n"));
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.first_index, raft::Index{51});
+  EXPECT_THAT(Describe(stored.entries), ElementsAre("51/4:x51"));
+}
+
+TEST_P(LogStoreConformance, TrimKeepsTheEntriesBehindTheImage) {
+  std::vector<raft::Entry> entries = log_.Many(1, 10);
+  ASSERT_OK(PersistEntries(entries));
+  ASSERT_OK(Persist({.partition = kOne,
+                     .image = PointerAt(raft::PositionOf(entries[5]), 1),
+                     .trim_below = raft::Index{4}}));
+  harness_->KillAndReopen();
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.first_index, raft::Index{4});
+  ASSERT_THAT(stored.entries, SizeIs(4));
+  EXPECT_EQ(stored.entries[0].index, raft::Index{7});
+  EXPECT_THAT(Read(kOne, 3, 100).status(),
+              base::testing::StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_OK(Read(kOne, 4, 100).status());
+  // And goes on.
+  ASSERT_OK(PersistEntries(log_.Many(1, 1)));
+  EXPECT_THAT(LoadedEntries(kOne), SizeIs(5));
+}
+
+TEST_P(LogStoreConformance, WholeLogMayBeTrimmed) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 3)));
+  ASSERT_OK(Persist({.partition = kOne,
+                     .image = PointerAt(log_.position(), 1),
+                     .trim_below = raft::Index{4}}));
+  harness_->KillAndReopen();
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.first_index, raft::Index{4});
+  ASSERT_OK(PersistEntries(log_.Many(1, 1)));
+  EXPECT_THAT(LoadedEntries(kOne), ElementsAre("4/1:x4"));
+}
+
+TEST_P(LogStoreConformance, WriteWithoutADurableContentCompletesInOrder) {
+  ASSERT_OK(Persist({.partition = kOne}));
+}
+
+TEST_P(LogStoreConformance, QueuedWritesCompleteWhenTheStoreCloses) {
+  auto result = std::make_shared<Result>();
+  LogWrite write{.partition = kOne, .entries = log_.Many(1, 1)};
+  write.done = [result](absl::Status status) { result->Set(status); };
+  store().Write(std::move(write));
+  harness_->Reopen();
+  ASSERT_TRUE(result->Get().has_value());
+  // If it was acknowledged it is there.
+  if (result->Get()->ok()) {
+    EXPECT_THAT(LoadedEntries(kOne), SizeIs(1));
+  }
+}
+
+TEST_P(LogStoreConformance, WrongChainIsDataLossThatNamesPartitionAndIndex) {
+  std::vector<raft::Entry> entries = log_.Many(1, 3);
+  entries[1].chain ^= 1;
+  ASSERT_OK(PersistEntries(entries));
+  EXPECT_THAT(store().LoadPartition(kOne).status(),
+              base::testing::StatusIs(absl::StatusCode::kDataLoss,
+                                      HasSubstr("partition 1, index 2")));
+}
+
+TEST_P(LogStoreConformance, WrongPayloadChecksumIsDataLoss) {
+  std::vector<raft::Entry> entries = log_.Many(1, 3);
+  entries[2].payload = std::make_shared<const std::string>("other");
+  ASSERT_OK(PersistEntries(entries));
+  EXPECT_THAT(store().LoadPartition(kOne).status(),
+              base::testing::StatusIs(absl::StatusCode::kDataLoss,
+                                      HasSubstr("partition 1, index 3")));
+  EXPECT_THAT(Read(kOne, 3, 100).status(),
+              base::testing::StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST_P(LogStoreConformance, TrimBeyondTheImageIsABug) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 3)));
+  EXPECT_DEATH(store().Write({.partition = kOne, .trim_below = raft::Index{2}}),
+               "trim below 2 with an image at 0");
+}
+
+TEST_P(LogStoreConformance, HoleInTheLogIsABug) {
+  raft::Entry first = log_.Next(1, "first");
+  raft::Entry second = log_.Next(1, "second");
+  EXPECT_DEATH(store().Write({.partition = kOne, .entries = {second}}),
+               "leaves a hole");
+}
+
+}  // namespace storage
+
+#endif  // STORAGE_LOG_STORE_CONFORMANCE_H_

@@ -1,0 +1,88 @@
+// LogWriter is the one thread that makes things durable: everything that all
+// partitions queued while the last sync ran becomes one RocksDB batch with one
+// sync, and is then reported in order.
+//
+// It is eager: when idle it writes at once, and while it syncs, the next batch
+// gathers. Callers encode straight into that batch, under one mutex.
+//
+// Thread-safe.
+
+#ifndef STORAGE_LOG_WRITER_H_
+#define STORAGE_LOG_WRITER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "raft/configuration.h"
+#include "storage/database.h"
+#include "storage/fence.h"
+#include "storage/log_store.h"
+#include "storage/partition_rows.h"
+#include "storage/watermark.h"
+
+namespace storage {
+
+class LogWriter {
+ public:
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  // Borrows all three for its life. `extents` is what the database holds.
+  LogWriter(Database& database, Watermark& watermark, Fence& fence,
+            Extents extents);
+
+  // As Stop.
+  ~LogWriter();
+
+  // Queues `write`; see LogStore::Write. REQUIRES: its partition exists.
+  void Write(LogWrite write);
+
+  // Queues the rows of an empty partition. False, and `done` is not called: the
+  // partition exists.
+  bool Create(base::PartitionId partition,
+              const raft::Configuration& configuration, Done done);
+
+  std::vector<base::PartitionId> Partitions() const;
+
+  // Writes what was queued, then joins the thread. Later writes complete at
+  // once, as Unavailable.
+  void Stop();
+
+  // Batches written, for rates: writes per batch is what joining gains.
+  uint64_t batches() const { return batches_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Gathering {
+    DatabaseBatch batch;
+    std::vector<Done> done;  // In the order of queueing.
+  };
+
+  void Run();
+  // Writes, syncs and completes what was gathered.
+  void Complete(Gathering& gathered);
+  absl::Status WriteSynced(DatabaseBatch& batch);
+
+  Database& database_;  // Constant after construction.
+  Watermark& watermark_;
+  Fence& fence_;
+
+  std::atomic<uint64_t> batches_{0};
+
+  mutable base::Mutex mu_;  // Never held across I/O.
+  base::CondVar queued_;
+  Gathering gathering_ ABSL_GUARDED_BY(mu_);
+  Extents extents_ ABSL_GUARDED_BY(mu_);  // Behind all of gathering_.
+  bool idle_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  std::thread thread_;  // Last: it uses all of the above.
+};
+
+}  // namespace storage
+
+#endif  // STORAGE_LOG_WRITER_H_

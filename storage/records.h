@@ -1,0 +1,97 @@
+// The bytes of every key and value on disk. The formats are drawn in
+// records.cc and in docs/formats.md, and pinned by golden bytes.
+
+#ifndef STORAGE_RECORDS_H_
+#define STORAGE_RECORDS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/ids.h"
+#include "raft/types.h"
+#include "storage/image.h"
+
+namespace storage {
+
+// The layout of a whole data directory. A newer one is refused; an older one
+// would be migrated forward at open.
+inline constexpr uint32_t kDataFormat = 1;
+
+// To whom a data directory belongs (D8). Drawn once and never changed.
+struct Identity {
+  std::string cluster;
+  base::NodeId node;
+  uint64_t incarnation = 0;  // Of this directory: a wiped one has another.
+  std::string mode;          // "single", "static", "managed".
+  uint32_t partitions = 0;   // Clients hash modulo it: it never changes.
+
+  bool operator==(const Identity&) const = default;
+};
+
+// --- Keys ------------------------------------------------------------------
+// Bytewise order is (partition, index), or (partition, generation, table, row
+// key, checkpoint).
+
+std::string LogKey(base::PartitionId partition, raft::Index index);
+// Above every entry of the partition.
+std::string LogEnd(base::PartitionId partition);
+
+// The rows of `partition` are [ImageBegin(p, g), ImageBegin(p, g + 1)).
+std::string ImageBegin(base::PartitionId partition, uint64_t generation);
+std::string ImageKey(base::PartitionId partition, uint64_t generation,
+                     uint16_t table, absl::string_view key,
+                     uint64_t checkpoint);
+// Every version of every row whose key starts with `prefix` is in
+// [ImagePrefixBegin, ImagePrefixEnd).
+std::string ImagePrefixBegin(base::PartitionId partition, uint64_t generation,
+                             uint16_t table, absl::string_view prefix);
+std::string ImagePrefixEnd(base::PartitionId partition, uint64_t generation,
+                           uint16_t table, absl::string_view prefix);
+
+std::string HardStateKey(base::PartitionId partition);
+std::string ImagePointerKey(base::PartitionId partition);
+// All keys of all partitions in `meta`.
+std::string PartitionKeysBegin();
+std::string PartitionKeysEnd();
+std::string DataFormatKey();
+std::string IdentityKey();
+
+// The partition whose image pointer `key` names; zero for any other key.
+base::PartitionId PartitionOfImagePointerKey(absl::string_view key);
+
+// The index in a LogKey. REQUIRES: `key` is one.
+raft::Index IndexOfLogKey(absl::string_view key);
+
+// --- Values ----------------------------------------------------------------
+// Decoders answer DataLoss for bytes that no encoder made and
+// FailedPrecondition for a newer version, naming both versions.
+
+// Everything of an entry but index (in the key) and payload (follows).
+std::string EncodeEntryHead(const raft::Entry& entry);
+// `index` comes from the key. Checks the payload's crc, not the chain.
+absl::StatusOr<raft::Entry> DecodeEntry(raft::Index index,
+                                        absl::string_view value);
+
+std::string EncodeHardState(const raft::HardState& hard_state);
+absl::StatusOr<raft::HardState> DecodeHardState(absl::string_view value);
+
+std::string EncodeImagePointer(const ImagePointer& pointer);
+absl::StatusOr<ImagePointer> DecodeImagePointer(absl::string_view value);
+
+// Precedes the row's value.
+std::string EncodeImageRowHead(bool erased);
+absl::StatusOr<ImageRow> DecodeImageRow(absl::string_view key,
+                                        absl::string_view value);
+
+std::string EncodeDataFormat(uint32_t format);
+absl::StatusOr<uint32_t> DecodeDataFormat(absl::string_view value);
+
+std::string EncodeIdentity(const Identity& identity);
+absl::StatusOr<Identity> DecodeIdentity(absl::string_view value);
+
+}  // namespace storage
+
+#endif  // STORAGE_RECORDS_H_

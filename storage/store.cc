@@ -1,0 +1,169 @@
+#include "storage/store.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "storage/data_directory.h"
+#include "storage/database.h"
+#include "storage/fence.h"
+#include "storage/image_writer.h"
+#include "storage/log_writer.h"
+#include "storage/partition_rows.h"
+#include "storage/worker_thread.h"
+
+namespace storage {
+namespace {
+
+constexpr int64_t kWatermarkSyncNanos = 1'000'000'000;
+
+// Blocks until a completion reports. Only for calls made at start.
+class Waiter {
+ public:
+  void Set(absl::Status status) {
+    base::MutexLock lock(mu_);
+    status_ = std::move(status);
+    set_ = true;
+    changed_.Signal();
+  }
+  absl::Status Wait() {
+    base::MutexLock lock(mu_);
+    while (!set_) changed_.Wait(mu_);
+    return status_;
+  }
+
+ private:
+  base::Mutex mu_;
+  base::CondVar changed_;
+  bool set_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+Store::Store() = default;
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
+  auto store = std::unique_ptr<Store>(new Store);
+  store->fence_ = std::make_unique<Fence>(std::move(options.on_fatal));
+  ASSIGN_OR_RETURN(store->directory_, DataDirectory::Open(options.directory));
+
+  DatabaseOptions database;
+  database.directory = store->directory_->database_path();
+  database.write_buffer_bytes = options.write_buffer_bytes;
+  database.wal_bytes_max = options.wal_bytes_max;
+  database.on_background_error = [fence =
+                                      store->fence_.get()](absl::Status error) {
+    fence->Raise(std::move(error));
+  };
+  database.on_log_switch = [self = store.get()] { self->WakeKeeper(); };
+  ASSIGN_OR_RETURN(store->database_, Database::Open(std::move(database)));
+
+  RETURN_IF_ERROR(store->directory_->CheckWatermark(*store->database_));
+  ASSIGN_OR_RETURN(store->identity_, store->directory_->Claim(
+                                         *store->database_, options.identity));
+  ASSIGN_OR_RETURN(Extents extents, ReadExtents(*store->database_));
+
+  store->log_writer_ = std::make_unique<LogWriter>(
+      *store->database_, store->directory_->watermark(), *store->fence_,
+      std::move(extents));
+  store->image_writer_ =
+      std::make_unique<ImageWriter>(*store->database_, *store->fence_);
+  store->log_reader_ = std::make_unique<WorkerThread>(
+      "log-reader", WorkerThread::Priority::kNormal);
+  store->keeper_ = std::thread([self = store.get()] { self->KeepWatermark(); });
+  return store;
+}
+
+Store::~Store() { Close(); }
+
+void Store::Close() {
+  // Images first: their completions may queue the pointer that uses them.
+  if (image_writer_ != nullptr) image_writer_->Stop();
+  if (log_writer_ != nullptr) log_writer_->Stop();
+  if (log_reader_ != nullptr) log_reader_->Stop();
+  {
+    base::MutexLock lock(mu_);
+    closing_ = true;
+  }
+  keeper_wakes_.Signal();
+  if (keeper_.joinable()) keeper_.join();
+  database_ = nullptr;
+  directory_ = nullptr;  // Unlocks it.
+}
+
+uint64_t Store::synced_batches() const { return log_writer_->batches(); }
+
+absl::StatusOr<std::vector<base::PartitionId>> Store::ListPartitions() {
+  return log_writer_->Partitions();
+}
+
+absl::Status Store::CreatePartition(base::PartitionId partition,
+                                    const raft::Configuration& configuration) {
+  Waiter waiter;
+  const bool created = log_writer_->Create(
+      partition, configuration,
+      [&waiter](absl::Status status) { waiter.Set(std::move(status)); });
+  if (!created) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "partition ", partition.value(), " is already on this disk"));
+  }
+  return waiter.Wait();
+}
+
+absl::StatusOr<StoredPartition> Store::LoadPartition(
+    base::PartitionId partition) {
+  return ReadPartition(*database_, partition);
+}
+
+absl::StatusOr<std::unique_ptr<ImageReader>> Store::OpenImage(
+    base::PartitionId partition) {
+  return ReadImage(*database_->Pin(), partition);
+}
+
+void Store::Write(LogWrite write) { log_writer_->Write(std::move(write)); }
+
+void Store::WriteImage(ImageBatch batch) {
+  image_writer_->Write(std::move(batch));
+}
+
+void Store::ReadEntries(
+    base::PartitionId partition, raft::Index from, uint64_t bytes_max,
+    absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done) {
+  // Shared, so that a refused read still can be completed.
+  auto shared = std::make_shared<decltype(done)>(std::move(done));
+  const bool posted = log_reader_->Post([=, this] {
+    (*shared)(ReadLog(*database_, partition, from, bytes_max));
+  });
+  if (!posted) (*shared)(absl::UnavailableError("the store is closed"));
+}
+
+void Store::WakeKeeper() {
+  {
+    base::MutexLock lock(mu_);
+    keep_now_ = true;
+  }
+  keeper_wakes_.Signal();
+}
+
+void Store::KeepWatermark() {
+  NameThisThread("watermark", /*low=*/false);
+  while (true) {
+    bool closing = false;
+    {
+      base::MutexLock lock(mu_);
+      if (!keep_now_ && !closing_) {
+        keeper_wakes_.WaitFor(mu_, kWatermarkSyncNanos);
+      }
+      keep_now_ = false;
+      closing = closing_;
+    }
+    // A disk that refuses this sync refuses the log's too, which is what
+    // counts; still, it is a failed sync, and final.
+    const absl::Status synced = directory_->watermark().Sync();
+    if (!synced.ok()) fence_->Raise(synced);
+    if (closing) return;
+  }
+}
+
+}  // namespace storage

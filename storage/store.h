@@ -1,0 +1,111 @@
+// Store is the LogStore on a disk: one RocksDB in one data directory, written
+// by one thread for the logs of all partitions and one for their images.
+//
+// It is fenced by the first failed write or sync: from then on nothing is
+// acknowledged, every write completes as Unavailable, and the owner, told by
+// `on_fatal`, ends the process (D5, P32).
+
+#ifndef STORAGE_STORE_H_
+#define STORAGE_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/mutex.h"
+#include "storage/log_store.h"
+#include "storage/records.h"
+
+namespace storage {
+
+class Database;
+class DataDirectory;
+class Fence;
+class ImageWriter;
+class LogWriter;
+class WorkerThread;
+
+struct StoreOptions {
+  std::string directory;
+
+  // To whom the directory must belong; `incarnation` is ignored.
+  Identity identity;
+
+  // Called at most once, on any thread, when the store is fenced.
+  absl::AnyInvocable<void(absl::Status)> on_fatal;
+
+  uint64_t write_buffer_bytes = 64 << 20;  // Of each column family.
+  uint64_t wal_bytes_max = 256 << 20;      // What a restart has to read.
+};
+
+class Store : public LogStore {
+ public:
+  // Opens the directory, or makes it. FailedPrecondition: it is in use, or
+  // belongs to another. DataLoss: acknowledged writes are missing or damaged.
+  // Both say in one sentence what to do.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options);
+
+  // As Close.
+  ~Store() override;
+
+  // Writes what is queued, joins the threads, closes the database. Later
+  // writes complete as Unavailable. REQUIRES: no ImageReader is left.
+  void Close();
+
+  // Whose data this is, with the incarnation of the directory.
+  const Identity& identity() const { return identity_; }
+
+  // Synced batches so far; with the number of writes: what joining gains.
+  uint64_t synced_batches() const;
+
+  // --- LogStore
+  // ---------------------------------------------------------------
+
+  absl::StatusOr<std::vector<base::PartitionId>> ListPartitions() override;
+  absl::Status CreatePartition(
+      base::PartitionId partition,
+      const raft::Configuration& configuration) override;
+  absl::StatusOr<StoredPartition> LoadPartition(
+      base::PartitionId partition) override;
+  absl::StatusOr<std::unique_ptr<ImageReader>> OpenImage(
+      base::PartitionId partition) override;
+  void Write(LogWrite write) override;
+  void WriteImage(ImageBatch batch) override;
+  void ReadEntries(
+      base::PartitionId partition, raft::Index from, uint64_t bytes_max,
+      absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done)
+      override;
+
+ private:
+  Store();
+
+  // Syncs the watermark once a second and when a log is switched.
+  void KeepWatermark();
+  void WakeKeeper();
+
+  Identity identity_;  // Constant after Open.
+
+  // Constant after Open; in the order in which they use each other.
+  std::unique_ptr<Fence> fence_;
+  std::unique_ptr<DataDirectory> directory_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<LogWriter> log_writer_;
+  std::unique_ptr<ImageWriter> image_writer_;
+  std::unique_ptr<WorkerThread> log_reader_;
+
+  base::Mutex mu_;
+  base::CondVar keeper_wakes_;
+  bool keep_now_ ABSL_GUARDED_BY(mu_) = false;
+  bool closing_ ABSL_GUARDED_BY(mu_) = false;
+
+  std::thread keeper_;  // Last: it uses the above.
+};
+
+}  // namespace storage
+
+#endif  // STORAGE_STORE_H_

@@ -1,0 +1,231 @@
+#include "storage/store.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/log_store_conformance.h"
+
+namespace storage {
+namespace {
+
+using base::testing::StatusIs;
+using ::testing::HasSubstr;
+
+// An empty directory of its own for each caller.
+std::string FreshDirectory() {
+  static int count = 0;
+  const std::string path = absl::StrCat(::testing::TempDir(), "/store_test.",
+                                        getpid(), ".", ++count);
+  std::filesystem::remove_all(path);
+  return path;
+}
+
+StoreOptions Options(const std::string& directory) {
+  StoreOptions options;
+  options.directory = directory;
+  options.identity = {.cluster = "test",
+                      .node = base::NodeId{1},
+                      .mode = "single",
+                      .partitions = 4};
+  return options;
+}
+
+class DiskHarness : public StoreHarness {
+ public:
+  DiskHarness() { Open(); }
+  ~DiskHarness() override {
+    store_ = nullptr;
+    std::filesystem::remove_all(directory_);
+  }
+
+  LogStore& store() override { return *store_; }
+
+  void RunUntil(const std::function<bool()>& finished) override {
+    while (!finished()) std::this_thread::yield();
+  }
+
+  void Reopen() override {
+    store_ = nullptr;
+    Open();
+  }
+
+  // What a killed process leaves is what the kernel has: a copy of the files.
+  void KillAndReopen() override {
+    const std::string copy = FreshDirectory();
+    std::filesystem::copy(directory_, copy,
+                          std::filesystem::copy_options::recursive);
+    store_ = nullptr;
+    std::filesystem::remove_all(directory_);
+    directory_ = copy;
+    Open();
+  }
+
+ private:
+  void Open() {
+    auto store = Store::Open(Options(directory_));
+    CHECK(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+
+  std::string directory_ = FreshDirectory();
+  std::unique_ptr<Store> store_;
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Disk, LogStoreConformance,
+    ::testing::Values(+[]() -> std::unique_ptr<StoreHarness> {
+      return std::make_unique<DiskHarness>();
+    }));
+
+class StoreTest : public ::testing::Test {
+ protected:
+  StoreTest() : directory_(FreshDirectory()) {}
+  ~StoreTest() override { std::filesystem::remove_all(directory_); }
+
+  // Why the directory does not open with these options.
+  absl::Status Refusal(StoreOptions options) {
+    return Store::Open(std::move(options)).status();
+  }
+
+  const std::string directory_;
+};
+
+TEST_F(StoreTest, IncarnationIsDrawnOnceForADirectory) {
+  uint64_t first = 0;
+  {
+    ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+    first = store->identity().incarnation;
+    EXPECT_NE(first, 0u);
+  }
+  {
+    ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+    EXPECT_EQ(store->identity().incarnation, first);
+  }
+  std::filesystem::remove_all(directory_);
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+  EXPECT_NE(store->identity().incarnation, first);
+}
+
+TEST_F(StoreTest, DirectoryInUseNamesItsProcess) {
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+  EXPECT_THAT(Refusal(Options(directory_)),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("data directory ", directory_,
+                                    " is in use by process ", getpid())));
+}
+
+TEST_F(StoreTest, DirectoryOfAnotherIsRefusedWithBothValues) {
+  { ASSERT_OK(Store::Open(Options(directory_)).status()); }
+  constexpr auto kRefused = absl::StatusCode::kFailedPrecondition;
+
+  StoreOptions options = Options(directory_);
+  options.identity.node = base::NodeId{2};
+  EXPECT_THAT(Refusal(std::move(options)),
+              StatusIs(kRefused, HasSubstr("belongs to node 1, not 2")));
+
+  options = Options(directory_);
+  options.identity.cluster = "other";
+  EXPECT_THAT(
+      Refusal(std::move(options)),
+      StatusIs(kRefused,
+               HasSubstr("belongs to cluster \"test\", not \"other\"")));
+
+  options = Options(directory_);
+  options.identity.mode = "managed";
+  EXPECT_THAT(
+      Refusal(std::move(options)),
+      StatusIs(kRefused,
+               HasSubstr("belongs to mode \"single\", not \"managed\"")));
+
+  options = Options(directory_);
+  options.identity.partitions = 8;
+  EXPECT_THAT(Refusal(std::move(options)),
+              StatusIs(kRefused, HasSubstr("made for 4 partitions, not 8")));
+
+  EXPECT_OK(Store::Open(Options(directory_)).status());
+}
+
+TEST_F(StoreTest, LostDatabaseIsRefused) {
+  { ASSERT_OK(Store::Open(Options(directory_)).status()); }
+  // The identity alone is below the watermark's interest; a write is not.
+  {
+    ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+    ASSERT_OK(store->CreatePartition(base::PartitionId{1}, OneVoter()));
+  }
+  std::filesystem::remove_all(directory_ + "/db");
+  EXPECT_THAT(
+      Refusal(Options(directory_)),
+      StatusIs(absl::StatusCode::kDataLoss, HasSubstr("lost its database")));
+}
+
+TEST_F(StoreTest, LostWatermarkIsRefused) {
+  { ASSERT_OK(Store::Open(Options(directory_)).status()); }
+  std::filesystem::remove(directory_ + "/watermark");
+  EXPECT_THAT(Refusal(Options(directory_)),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("watermark file is gone")));
+}
+
+TEST_F(StoreTest, WritesOfManyThreadsShareSyncs) {
+  constexpr int kThreads = 8;
+  constexpr int kWrites = 50;
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+  for (uint32_t i = 1; i <= kThreads; ++i) {
+    ASSERT_OK(store->CreatePartition(base::PartitionId{i}, OneVoter()));
+  }
+  const uint64_t before = store->synced_batches();
+  std::atomic<int> acknowledged{0};
+  std::vector<std::thread> threads;
+  for (uint32_t i = 1; i <= kThreads; ++i) {
+    threads.emplace_back([&, partition = base::PartitionId{i}] {
+      LogBuilder log(partition);
+      for (int j = 0; j < kWrites; ++j) {
+        LogWrite write{.partition = partition, .entries = log.Many(1, 1)};
+        write.done = [&](absl::Status status) {
+          if (status.ok()) ++acknowledged;
+        };
+        store->Write(std::move(write));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  store->Close();
+  EXPECT_EQ(acknowledged, kThreads * kWrites);
+  ASSERT_OK_AND_ASSIGN(store, Store::Open(Options(directory_)));
+  for (uint32_t i = 1; i <= kThreads; ++i) {
+    ASSERT_OK_AND_ASSIGN(auto stored,
+                         store->LoadPartition(base::PartitionId{i}));
+    EXPECT_EQ(stored.entries.size(), size_t{kWrites});
+  }
+  EXPECT_EQ(before, uint64_t{kThreads});
+}
+
+TEST_F(StoreTest, WriteAfterCloseIsUnavailable) {
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+  ASSERT_OK(store->CreatePartition(base::PartitionId{1}, OneVoter()));
+  store->Close();
+  absl::Status written;
+  absl::Status read;
+  store->Write({.partition = base::PartitionId{1},
+                .done = [&](absl::Status status) { written = status; }});
+  store->ReadEntries(base::PartitionId{1}, raft::Index{1}, 1,
+                     [&](auto entries) { read = entries.status(); });
+  EXPECT_THAT(written, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(read, StatusIs(absl::StatusCode::kUnavailable));
+}
+
+}  // namespace
+}  // namespace storage

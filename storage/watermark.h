@@ -1,0 +1,60 @@
+// Watermark is a small file beside the database that says up to where the
+// database was acknowledged (D9, P31): the sequence number behind the last
+// synced batch. A database that opens below it has lost acknowledged entries or
+// votes, however whole it looks.
+//
+// It is overwritten in place after each synced batch, without a sync (a process
+// that dies loses nothing), and synced now and then by a thread that may wait.
+//
+// Thread-safe, but Advance is called by one thread.
+
+#ifndef STORAGE_WATERMARK_H_
+#define STORAGE_WATERMARK_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace storage {
+
+class Watermark {
+ public:
+  // Opens the file; creates it, durably and at zero, if it is not there.
+  // DataLoss: the file is there but holds no valid number.
+  static absl::StatusOr<std::unique_ptr<Watermark>> Open(
+      const std::string& path);
+
+  ~Watermark();
+  Watermark(const Watermark&) = delete;
+  Watermark& operator=(const Watermark&) = delete;
+
+  // What the file said when it was opened.
+  uint64_t opened_at() const { return opened_at_; }
+  // Open made the file.
+  bool created() const { return created_; }
+
+  // Everything up to `sequence` is durable in the database. A failure to write
+  // is no reason to fail the batch: the file then only claims less.
+  void Advance(uint64_t sequence);
+
+  // Makes the last Advance durable, if there was one since the last Sync.
+  absl::Status Sync();
+
+ private:
+  Watermark(int fd, uint64_t opened_at, int slot, bool created);
+
+  const int fd_;
+  const uint64_t opened_at_;
+  const bool created_;
+  uint64_t sequence_;  // Of the last Advance; used by its thread only.
+  int slot_;           // Where that number is.
+  std::atomic<bool> dirty_{false};
+};
+
+}  // namespace storage
+
+#endif  // STORAGE_WATERMARK_H_
