@@ -1,0 +1,408 @@
+#include "server/flags.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <utility>
+
+#include "absl/flags/commandlineflag.h"
+#include "absl/flags/flag.h"
+#include "absl/flags/reflection.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/status_macros.h"
+#include "server/flag_types.h"
+
+namespace server {
+namespace {
+
+// One line of the table that --help prints and ParseCommandLine fills Options
+// from. A heading has only a name.
+struct Row {
+  std::string name;
+  void (*apply)(Options&) = nullptr;
+};
+
+std::vector<Row>& Table() {
+  static auto& table = *new std::vector<Row>;
+  return table;
+}
+
+struct AddRow {
+  AddRow(std::string name, void (*apply)(Options&) = nullptr) {
+    Table().push_back({std::move(name), apply});
+  }
+};
+
+template <class T>
+T Unwrap(const T& flag) {
+  return flag;
+}
+uint64_t Unwrap(Bytes flag) { return flag.value; }
+uint64_t Unwrap(Nanos flag) { return flag.value; }
+absl::StatusCode Unwrap(Code flag) { return flag.value; }
+
+}  // namespace
+}  // namespace server
+
+// A flag, the field of Options it sets and takes its default from, in one
+// place: they cannot drift apart.
+#define OPTION(Type, name, field, help)                                        \
+  ABSL_FLAG(Type, name, Type{server::Options().field}, help);                  \
+  static const server::AddRow row_##name(#name, [](server::Options& options) { \
+    options.field =                                                            \
+        decltype(options.field)(server::Unwrap(absl::GetFlag(FLAGS_##name)));  \
+  })
+
+#define HEADING(name, text) static const server::AddRow heading_##name(text)
+
+HEADING(where, "Where it listens");
+OPTION(std::string, listen, listen,
+       "host:port of the client API (gRPC). Port 0 takes a free one.");
+OPTION(std::string, peer_listen, peer_listen,
+       "host:port for the other nodes of a cluster. Nothing listens there as "
+       "long as a node is alone.");
+OPTION(std::string, http_listen, http_listen,
+       "host:port for metrics and the dashboard. Reserved: nothing listens "
+       "there yet.");
+
+HEADING(identity, "Who it is; fixed at the first start of a data directory");
+OPTION(std::string, data_dir, data_dir,
+       "Everything the node keeps. Made if it is missing.");
+ABSL_FLAG(uint32_t, node, server::Options().node.value(),
+          "This node's number, from 1.");
+static const server::AddRow row_node("node", [](server::Options& options) {
+  options.node = base::NodeId(absl::GetFlag(FLAGS_node));
+});
+OPTION(std::string, cluster_name, cluster_name,
+       "Nodes of different clusters never talk to each other.");
+OPTION(uint32_t, partitions, partitions,
+       "How many partitions there are: 1 to this.");
+
+HEADING(config, "Configuration");
+ABSL_FLAG(std::string, config_file, "",
+          "A file with any of these settings, one `name: value` a line. The "
+          "command line wins. (--config is reserved for clusters that a "
+          "controller manages.)");
+static const server::AddRow row_config_file("config_file",
+                                            [](server::Options&) {});
+
+HEADING(timing, "Timing");
+OPTION(server::Nanos, heartbeat_interval, partition.raft.tick_ns,
+       "How often a leader is heard from.");
+ABSL_FLAG(server::Nanos, election_timeout,
+          (server::Nanos{server::Options().partition.raft.tick_ns *
+                         server::Options().partition.raft.election_ticks}),
+          "Followers elect another leader after this time without one, at "
+          "least 3 heartbeat intervals.");
+static const server::AddRow row_election_timeout(
+    "election_timeout", [](server::Options& options) {
+      // Behind heartbeat_interval in the table, so tick_ns is set.
+      raft::Config& raft = options.partition.raft;
+      const uint64_t timeout = absl::GetFlag(FLAGS_election_timeout).value;
+      raft.election_ticks = static_cast<uint32_t>(
+          std::min<uint64_t>(timeout / raft.tick_ns, 1'000'000));
+    });
+OPTION(server::Nanos, session_timeout_min,
+       partition.limits.session_timeout_min_ns,
+       "Sessions with a shorter timeout are refused.");
+OPTION(server::Nanos, session_timeout_max,
+       partition.limits.session_timeout_max_ns,
+       "Sessions with a longer timeout are refused.");
+OPTION(server::Nanos, query_wait, partition.query_wait_ns,
+       "A query waits this long for a state that is new enough.");
+OPTION(
+    server::Nanos, stream_hold, partition.stream_hold_ns,
+    "A stream that cannot be served is held this long before it is refused.");
+OPTION(server::Nanos, drain_timeout, drain_timeout_ns,
+       "At SIGTERM, calls have this long to end by themselves.");
+OPTION(server::Code, unknown_session_code, service.unknown_session_code,
+       "How a KeepAlive of an unknown session fails: data_loss makes drivers "
+       "start again; permission_denied is what the first implementation did.");
+
+HEADING(work, "Threads, log and checkpoints");
+OPTION(uint32_t, workers, workers,
+       "Threads that run partitions; 0: one for each core.");
+OPTION(server::Bytes, checkpoint_log_bytes, partition.checkpoint_log_bytes,
+       "A checkpoint is due behind this much log,");
+OPTION(server::Nanos, checkpoint_interval, partition.checkpoint_interval_ns,
+       "or after this time if anything changed,");
+OPTION(server::Bytes, checkpoint_dirty_bytes, partition.checkpoint_dirty_bytes,
+       "or at this much unwritten change.");
+OPTION(server::Bytes, log_keep_bytes, partition.log_keep_bytes,
+       "Log kept behind a checkpoint, for followers that are a little behind.");
+
+HEADING(calls, "Limits of calls");
+OPTION(server::Bytes, request_bytes_max, request_bytes_max,
+       "The largest message gRPC takes.");
+OPTION(server::Bytes, entry_bytes_max, partition.raft.entry_bytes_max,
+       "The largest command in the log.");
+OPTION(uint32_t, streams_per_connection_max, streams_per_connection_max,
+       "Calls that one connection may have open.");
+OPTION(server::Bytes, mailbox_bytes_max, partition.mailbox_bytes_max,
+       "Requests of one partition that wait for their turn.");
+OPTION(server::Bytes, mailbox_keep_alive_bytes_max,
+       partition.mailbox_keep_alive_bytes_max,
+       "KeepAlives have a share of their own, so that a flood expires nobody.");
+OPTION(server::Bytes, name_bytes_max, partition.limits.name_bytes_max,
+       "Name, namespace and profile of a primitive.");
+OPTION(server::Bytes, key_bytes_max, partition.limits.key_bytes_max,
+       "Keys and elements.");
+OPTION(server::Bytes, value_bytes_max, partition.limits.value_bytes_max,
+       "Values.");
+OPTION(server::Bytes, filter_bytes_max, partition.limits.filter_bytes_max,
+       "The filter of a KeepAlive.");
+OPTION(uint64_t, filter_hashes_max, partition.limits.filter_hashes_max,
+       "Hash functions of a filter.");
+
+HEADING(state, "Limits of one partition's state; the same on all its replicas");
+OPTION(uint64_t, sessions_max, partition.limits.sessions_max, "Open sessions.");
+OPTION(uint64_t, primitives_max, partition.limits.primitives_max,
+       "Primitives.");
+OPTION(server::Bytes, state_bytes_max, partition.limits.state_bytes_max,
+       "All of it; above, commands that need more are refused.");
+OPTION(server::Bytes, session_cache_bytes_max,
+       partition.limits.session_cache_bytes_max,
+       "Results that a session has not acknowledged.");
+OPTION(uint64_t, session_records_max, partition.limits.session_records_max,
+       "Commands that a session has not acknowledged.");
+OPTION(uint64_t, stream_outputs_max, partition.limits.stream_outputs_max,
+       "Events of a stream that its client has not acknowledged.");
+OPTION(server::Bytes, stream_bytes_max, partition.limits.stream_bytes_max,
+       "The same in bytes.");
+OPTION(uint64_t, watch_changes_max, partition.limits.watch_changes_max,
+       "Changes of a primitive that a local watcher has not read.");
+OPTION(server::Bytes, watch_bytes_max, partition.limits.watch_bytes_max,
+       "The same in bytes.");
+OPTION(uint64_t, mark_step_max, partition.limits.mark_step_max,
+       "How far one KeepAlive raises the number of calls it speaks of.");
+OPTION(uint64_t, reclaim_items_max, partition.limits.reclaim_items_max,
+       "Items of closed sessions that one log entry cleans up.");
+OPTION(uint64_t, listing_rows_max, partition.limits.listing_rows_max,
+       "Rows of one slice of a listing.");
+
+#undef OPTION
+#undef HEADING
+
+namespace server {
+namespace {
+
+absl::CommandLineFlag* Find(absl::string_view name) {
+  for (const Row& row : Table()) {
+    if (row.apply != nullptr && row.name == name) {
+      return absl::FindCommandLineFlag(name);
+    }
+  }
+  return nullptr;
+}
+
+std::string Help() {
+  std::string text =
+      "multiraft server: a durable, replicated session and coordination "
+      "server.\n\n"
+      "Usage: server [--name=value ...]\n";
+  for (const Row& row : Table()) {
+    if (row.apply == nullptr) {
+      absl::StrAppend(&text, "\n", row.name, "\n");
+      continue;
+    }
+    const absl::CommandLineFlag& flag = *absl::FindCommandLineFlag(row.name);
+    absl::StrAppend(&text, "  --", row.name, "=", flag.DefaultValue(), "\n");
+    std::string line;
+    for (absl::string_view word : absl::StrSplit(flag.Help(), ' ')) {
+      if (line.size() + 1 + word.size() > 70) {
+        absl::StrAppend(&text, "      ", line, "\n");
+        line.clear();
+      }
+      absl::StrAppend(&line, line.empty() ? "" : " ", word);
+    }
+    absl::StrAppend(&text, "      ", line, "\n");
+  }
+  return text;
+}
+
+// A setting and where it was made, for messages.
+struct Setting {
+  std::string name;
+  std::string value;
+  std::string where;
+};
+
+absl::Status Set(const Setting& setting) {
+  absl::CommandLineFlag* flag = Find(setting.name);
+  if (flag == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(setting.where, ": there is no such setting; see --help"));
+  }
+  std::string error;
+  if (!flag->ParseFrom(setting.value, &error)) {
+    // absl's own text comes first and repeats the value; ours is its last line.
+    const std::vector<std::string> lines =
+        absl::StrSplit(error, ';', absl::SkipWhitespace());
+    return absl::InvalidArgumentError(
+        absl::StrCat(setting.where, ": '", setting.value, "' does not do: ",
+                     lines.empty() ? "malformed"
+                                   : absl::StripAsciiWhitespace(lines.back())));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Setting>> SplitArguments(
+    const std::vector<std::string>& arguments) {
+  std::vector<Setting> settings;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    absl::string_view argument = arguments[i];
+    if (!absl::ConsumePrefix(&argument, "--")) {
+      if (!absl::ConsumePrefix(&argument, "-") || argument.empty()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "unexpected argument '", arguments[i], "'; see --help"));
+      }
+    }
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(argument, absl::MaxSplits('=', 1));
+    Setting setting{.name = std::string(parts.first),
+                    .where = absl::StrCat("--", parts.first)};
+    if (setting.name == "config" || setting.name == "c") {
+      return absl::InvalidArgumentError(
+          "--config is reserved for clusters that a controller manages; a file "
+          "with these settings is --config_file");
+    }
+    if (absl::StrContains(argument, '=')) {
+      setting.value = std::string(parts.second);
+    } else if (setting.name != "help" && setting.name != "h") {
+      if (Find(setting.name) != nullptr && i + 1 == arguments.size()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--", setting.name, " has no value"));
+      }
+      if (i + 1 < arguments.size()) setting.value = arguments[++i];
+    }
+    settings.push_back(std::move(setting));
+  }
+  return settings;
+}
+
+absl::StatusOr<std::vector<Setting>> ReadConfigFile(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--config_file: cannot read ", path));
+  }
+  std::vector<Setting> settings;
+  std::string text;
+  for (int number = 1; std::getline(file, text); ++number) {
+    absl::string_view line = text;
+    line = absl::StripAsciiWhitespace(line.substr(0, line.find('#')));
+    if (line.empty()) continue;
+    const std::string where = absl::StrCat(path, ":", number);
+    const size_t end = line.find_first_of(":=");
+    if (end == absl::string_view::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": expected `name: value`"));
+    }
+    const absl::string_view name =
+        absl::StripAsciiWhitespace(line.substr(0, end));
+    settings.push_back(
+        {.name = std::string(name),
+         .value = std::string(absl::StripAsciiWhitespace(line.substr(end + 1))),
+         .where = absl::StrCat(where, ": ", name)});
+    if (name == "config_file") {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": a config file cannot name another"));
+    }
+  }
+  return settings;
+}
+
+// Under `bazel run` the process starts elsewhere, and this says where the
+// caller is.
+std::string Absolute(const std::string& path) {
+  const char* caller = std::getenv("BUILD_WORKING_DIRECTORY");
+  const std::filesystem::path base = caller != nullptr
+                                         ? std::filesystem::path(caller)
+                                         : std::filesystem::current_path();
+  return (base / path).lexically_normal().string();
+}
+
+absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  uint32_t port = 0;
+  if (colon == absl::string_view::npos || colon == 0 ||
+      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port > 65535) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", flag, ": '", address,
+                     "' does not do: expected host:port, such as "
+                     "127.0.0.1:5678"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Validate(const Options& options) {
+  RETURN_IF_ERROR(CheckAddress("listen", options.listen));
+  RETURN_IF_ERROR(CheckAddress("peer_listen", options.peer_listen));
+  RETURN_IF_ERROR(CheckAddress("http_listen", options.http_listen));
+  const auto require = [](bool holds, absl::string_view what) {
+    return holds ? absl::OkStatus() : absl::InvalidArgumentError(what);
+  };
+  const session::Limits& limits = options.partition.limits;
+  RETURN_IF_ERROR(require(!options.data_dir.empty(), "--data_dir is empty"));
+  RETURN_IF_ERROR(require(options.node.value() != 0,
+                          "--node: 0 does not do: nodes count from 1"));
+  RETURN_IF_ERROR(
+      require(!options.cluster_name.empty(), "--cluster_name is empty"));
+  RETURN_IF_ERROR(
+      require(options.partitions >= 1 && options.partitions <= 10'000,
+              absl::StrCat("--partitions: ", options.partitions,
+                           " does not do: expected 1 to 10000")));
+  RETURN_IF_ERROR(require(options.workers <= 1024,
+                          absl::StrCat("--workers: ", options.workers,
+                                       " does not do: expected 0 to 1024")));
+  RETURN_IF_ERROR(require(options.partition.raft.election_ticks >= 3,
+                          "--election_timeout must be at least 3 times "
+                          "--heartbeat_interval"));
+  RETURN_IF_ERROR(
+      require(limits.session_timeout_min_ns <= limits.session_timeout_max_ns,
+              "--session_timeout_min is above --session_timeout_max"));
+  RETURN_IF_ERROR(require(
+      options.partition.raft.entry_bytes_max <= options.request_bytes_max,
+      "--entry_bytes_max is above --request_bytes_max"));
+  return require(options.request_bytes_max <= (uint64_t{1} << 30),
+                 "--request_bytes_max is above 1GiB");
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(
+    const std::vector<std::string>& arguments) {
+  ASSIGN_OR_RETURN(const std::vector<Setting> settings,
+                   SplitArguments(arguments));
+  std::string config_file;
+  for (const Setting& setting : settings) {
+    if (setting.name == "help" || setting.name == "h") {
+      return CommandLine{.text = Help()};
+    }
+    if (setting.name == "config_file") config_file = Absolute(setting.value);
+  }
+  if (!config_file.empty()) {
+    ASSIGN_OR_RETURN(const std::vector<Setting> lines,
+                     ReadConfigFile(config_file));
+    for (const Setting& setting : lines) RETURN_IF_ERROR(Set(setting));
+  }
+  for (const Setting& setting : settings) RETURN_IF_ERROR(Set(setting));
+
+  CommandLine result;
+  Options& options = result.options;
+  for (const Row& row : Table()) {
+    if (row.apply != nullptr) row.apply(options);
+  }
+  RETURN_IF_ERROR(Validate(options));
+  options.data_dir = Absolute(options.data_dir);
+  options.service.limits = options.partition.limits;
+  options.service.entry_bytes_max = options.partition.raft.entry_bytes_max;
+  options.service.stream_hold_ns = options.partition.stream_hold_ns;
+  return result;
+}
+
+}  // namespace server

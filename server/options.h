@@ -1,0 +1,44 @@
+// Options of one server process, as its flags and config file set them. The
+// defaults are the product's; what each means is said in flags.cc, where
+// `--help` reads it.
+
+#ifndef SERVER_OPTIONS_H_
+#define SERVER_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "base/ids.h"
+#include "partition/partition.h"
+#include "server/service/options.h"
+
+namespace server {
+
+struct Options {
+  std::string listen = "127.0.0.1:5678";
+  std::string peer_listen = "127.0.0.1:5679";
+  std::string http_listen = "127.0.0.1:5680";
+
+  std::string data_dir = "multiraft-data";
+  base::NodeId node{1};
+  std::string cluster_name = "multiraft";
+  uint32_t partitions = 1;  // Created at the first start: 1..partitions.
+
+  uint32_t workers = 0;  // 0: one for each core.
+
+  // How long Stop lets calls end by themselves.
+  uint64_t drain_timeout_ns = 1'000'000'000;
+
+  // gRPC: the largest message it takes, and how many calls one connection may
+  // have open.
+  uint64_t request_bytes_max = 4 << 20;
+  uint32_t streams_per_connection_max = 100'000;
+
+  // Serves all partitions; id and node are set by the server.
+  partition::Options partition;
+  service::Options service;
+};
+
+}  // namespace server
+
+#endif  // SERVER_OPTIONS_H_

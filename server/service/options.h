@@ -1,0 +1,32 @@
+// What an operator may choose about the services.
+
+#ifndef SERVER_SERVICE_OPTIONS_H_
+#define SERVER_SERVICE_OPTIONS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "session/limits.h"
+
+namespace server::service {
+
+struct Options {
+  // What requests are checked against before they reach a partition.
+  session::Limits limits;
+
+  // One command in the log. Above: ResourceExhausted.
+  uint64_t entry_bytes_max = 1536 << 10;
+
+  // How a KeepAlive of an unknown session fails: DataLoss makes drivers start
+  // again, PermissionDenied is what the first implementation answered
+  // (semantics 1.8).
+  absl::StatusCode unknown_session_code = absl::StatusCode::kDataLoss;
+
+  // A stream that cannot be served is held this long before it is refused:
+  // drivers open it again without a pause (semantics 8.4).
+  uint64_t stream_hold_ns = 1'500'000'000;
+};
+
+}  // namespace server::service
+
+#endif  // SERVER_SERVICE_OPTIONS_H_

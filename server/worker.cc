@@ -1,0 +1,112 @@
+#include "server/worker.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+
+namespace server {
+namespace {
+
+// The longest single wait. Also keeps the arithmetic of condition variables
+// from overflowing, which would turn a wait into a busy loop.
+constexpr int64_t kWaitNsMax = 60'000'000'000;
+
+}  // namespace
+
+Worker::Worker(std::string name, base::Clock& clock)
+    : name_(std::move(name)), clock_(clock) {}
+
+Worker::~Worker() { CHECK(!thread_.joinable()) << name_ << " still runs"; }
+
+void Worker::Start() {
+  CHECK(!thread_.joinable());
+  thread_ = std::thread([this] { Run(); });
+  pthread_setname_np(thread_.native_handle(), name_.substr(0, 15).c_str());
+}
+
+void Worker::Stop() {
+  {
+    base::MutexLock lock(mu_);
+    stopping_ = true;
+    wake_.Signal();
+  }
+  if (thread_.joinable()) thread_.join();
+
+  // Destroyed without the lock: a task may own a completion that posts.
+  std::vector<Task> posted;
+  std::priority_queue<Timer> timers;
+  base::MutexLock lock(mu_);
+  posted.swap(posted_);
+  std::swap(timers, timers_);
+}
+
+void Worker::Post(Task task) {
+  base::MutexLock lock(mu_);
+  if (stopping_) return;
+  posted_.push_back(std::move(task));
+  // A running thread looks at the queue before it waits, so it needs no signal.
+  if (std::exchange(waiting_, false)) wake_.Signal();
+}
+
+void Worker::PostAfter(uint64_t delay_ns, Task task) {
+  const int64_t now = clock_.MonotonicNanos();
+  const uint64_t room = std::numeric_limits<int64_t>::max() - now;
+  base::MutexLock lock(mu_);
+  if (stopping_) return;
+  timers_.push(Timer{
+      .due_ns = now + static_cast<int64_t>(delay_ns < room ? delay_ns : room),
+      .order = timers_posted_++,
+      .task = std::move(task)});
+  // The thread may be waiting for a later one.
+  if (std::exchange(waiting_, false)) wake_.Signal();
+}
+
+void Worker::Run() {
+  std::vector<Task> batch;
+  while (true) {
+    {
+      base::MutexLock lock(mu_);
+      if (!Take(batch)) return;
+    }
+    for (Task& task : batch) {
+      task();
+      task = nullptr;  // What it owns goes before the next task runs.
+    }
+    batch.clear();
+  }
+}
+
+bool Worker::Take(std::vector<Task>& batch) {
+  while (true) {
+    if (!posted_.empty()) {
+      batch.swap(posted_);
+      return true;
+    }
+    if (stopping_) return false;
+
+    int64_t wait_ns = -1;
+    if (!timers_.empty()) {
+      const int64_t now = clock_.MonotonicNanos();
+      while (!timers_.empty() && timers_.top().due_ns <= now) {
+        batch.push_back(std::move(timers_.top().task));
+        timers_.pop();
+      }
+      if (!batch.empty()) return true;
+      wait_ns = timers_.top().due_ns - now;
+    }
+
+    waiting_ = true;
+    if (wait_ns < 0) {
+      wake_.Wait(mu_);
+    } else {
+      wake_.WaitFor(mu_, std::min(wait_ns, kWaitNsMax));
+    }
+    waiting_ = false;
+  }
+}
+
+}  // namespace server
