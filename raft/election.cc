@@ -136,6 +136,7 @@ void Raft::Impl::BecomeLeader() {
   votes_.clear();
   election_elapsed_ = heartbeat_elapsed_ = 0;
   log_time_ns_ = log_.last().time_ns;
+  time_allowance_ns_ = 2 * config_.tick_ns;
   TrackFollowers();
   // Only an entry of the new term commits those before it (P17, P18).
   AppendOwn(EntryType::kNoop, nullptr, 0);

@@ -69,6 +69,7 @@ Raft::Raft(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Raft::~Raft() = default;
 
 void Raft::Tick(uint64_t elapsed_ns) { impl_->Tick(elapsed_ns); }
+void Raft::AdvanceTime(uint64_t elapsed_ns) { impl_->AdvanceTime(elapsed_ns); }
 void Raft::Step(Message message) { impl_->Step(std::move(message)); }
 void Raft::Campaign() { impl_->Campaign(); }
 absl::StatusOr<Index> Raft::Propose(std::vector<Proposal> proposals) {

@@ -45,6 +45,7 @@ class Raft::Impl {
 
   // As in raft.h.
   void Tick(uint64_t elapsed_ns);
+  void AdvanceTime(uint64_t elapsed_ns);
   void Step(Message message);
   void Campaign();
   absl::StatusOr<Index> Propose(std::vector<Proposal> proposals);
@@ -193,6 +194,7 @@ class Raft::Impl {
   std::map<ReplicaId, InstallSnapshot> offers_;  // To those in kSnapshot.
   Index term_start_;                             // The no-op of this term.
   uint64_t log_time_ns_ = 0;
+  uint64_t time_allowance_ns_ = 0;  // What it may still move by this tick.
   uint32_t heartbeat_elapsed_ = 0;
   LeaderReads leader_reads_;
   ReplicaId transferee_;

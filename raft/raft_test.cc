@@ -189,6 +189,18 @@ TEST(RaftTest, LogTimeAdvancesByTwoTicksAtMost) {  // P50
   EXPECT_EQ(Drain(*raft).back().time_ns, 290u);
 }
 
+TEST(RaftTest, LogTimeMovesBetweenTicksWithinTheSameBound) {  // P50
+  const auto raft = NewLeader();
+  raft->AdvanceTime(30);
+  EXPECT_EQ(raft->log_time_ns(), 30u);
+  raft->AdvanceTime(1'000'000'000);
+  EXPECT_EQ(raft->log_time_ns(), 200u);
+  raft->Tick(90);
+  EXPECT_EQ(raft->log_time_ns(), 200u);
+  raft->Tick(90);
+  EXPECT_EQ(raft->log_time_ns(), 290u);
+}
+
 TEST(RaftTest, LogTimeStandsStillWithoutALeader) {  // P50
   const auto raft = NewRaft();
   raft->Tick(100);

@@ -12,9 +12,17 @@ namespace raft {
 
 // --- The leader's own log ---------------------------------------------------
 
+// A paused process or a suspended machine adds two ticks at most (P50).
+void Raft::Impl::AdvanceTime(uint64_t elapsed_ns) {
+  if (!is_leader()) return;
+  const uint64_t step = std::min(elapsed_ns, time_allowance_ns_);
+  log_time_ns_ += step;
+  time_allowance_ns_ -= step;
+}
+
 void Raft::Impl::TickLeader(uint64_t elapsed_ns) {
-  // A paused process or a suspended machine adds two ticks at most (P50).
-  log_time_ns_ += std::min(elapsed_ns, 2 * config_.tick_ns);
+  AdvanceTime(elapsed_ns);
+  time_allowance_ns_ = 2 * config_.tick_ns;
   for (auto& [replica, progress] : progress_) ++progress.silent_ticks;
   if (transferee_ != ReplicaId{0} &&
       ++transfer_elapsed_ >= config_.election_ticks) {
