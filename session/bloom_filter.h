@@ -1,5 +1,5 @@
 // BloomFilter is the set of requests a client still runs, as its KeepAlive
-// sends it: the Go bits-and-blooms filter, bit for bit.
+// sends it: the Go bits-and-blooms filter (base/bloom.h), read with distrust.
 
 #ifndef SESSION_BLOOM_FILTER_H_
 #define SESSION_BLOOM_FILTER_H_
@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/bloom.h"
 #include "session/limits.h"
 #include "session/types.h"
 
@@ -31,18 +32,16 @@ class BloomFilter {
   // True for every number that was added, and for a few that were not.
   bool Contains(SequenceNum sequence) const;
 
-  uint64_t bits() const { return bits_; }          // m
-  uint64_t hashes() const { return hashes_; }      // k
-  uint64_t set_bits() const { return set_bits_; }  // L
-  const std::string& words() const { return words_; }
+  uint64_t bits() const { return bloom_.bits; }          // m
+  uint64_t hashes() const { return bloom_.hashes; }      // k
+  uint64_t set_bits() const { return bloom_.set_bits; }  // L
+  // ceil(L / 64) words, big-endian.
+  const std::string& words() const { return bloom_.words; }
 
  private:
   BloomFilter() = default;
 
-  uint64_t bits_ = 0;
-  uint64_t hashes_ = 0;
-  uint64_t set_bits_ = 0;
-  std::string words_;  // ceil(L / 64) words, big-endian.
+  base::Bloom bloom_;
 };
 
 }  // namespace session
