@@ -1,0 +1,553 @@
+// Rows of a map:
+//
+//   by key:           version u8 = 1 | index u64 | expire u64 | value bytes
+//   clear, by index:  version u8 = 1
+//
+// and those of its locks (key_locks.cc). Timers, by the first byte of the key:
+//
+//   'c'               the next slice of a Clear
+//   't' | map key     the value expires
+//   'w' | ...         of a waiter for locks
+
+#include "primitive/map.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/coding.h"
+#include "base/status_macros.h"
+#include "primitive/basic_primitive.h"
+#include "primitive/input.h"
+
+namespace primitive {
+namespace {
+
+namespace pb = ::atomix::multiraft::map::v1;
+using session::CommandContext;
+using session::CommandKey;
+using session::Failure;
+using session::Limits;
+using session::Listing;
+using session::OperationStatus;
+using session::PrimitiveContext;
+using session::Result;
+using session::SessionId;
+
+// Fields of MapInput. Do not change: on disk.
+enum : uint32_t {
+  kSize = 1,
+  kPut = 2,
+  kInsert = 3,
+  kUpdate = 4,
+  kGet = 5,
+  kRemove = 6,
+  kClear = 7,
+  kLock = 8,
+  kUnlock = 9,
+  kEntries = 10,
+  kEvents = 11,
+};
+
+constexpr uint8_t kRowVersion = 1;
+constexpr char kClearTimer[] = "c";
+constexpr char kLockTimers = 'w';
+
+// What is stored for a key: the same fields in Put, Insert and Update.
+template <class Input>
+absl::Status CheckStored(const Input& input, const Limits& limits) {
+  RETURN_IF_ERROR(CheckKey("key", input.key(), limits));
+  RETURN_IF_ERROR(CheckValue("value", input.value(), limits));
+  return CheckDuration("ttl", input.ttl());
+}
+
+template <class Input>
+absl::Status CheckKeyOnly(const Input& input, const Limits& limits) {
+  return CheckKey("key", input.key(), limits);
+}
+
+template <class Input>
+absl::Status CheckKeys(const Input& input, const Limits& limits) {
+  if (input.keys_size() > Map::kLockKeysMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("input.keys: ", input.keys_size(), " keys, at most ",
+                     Map::kLockKeysMax, " allowed"));
+  }
+  for (const std::string& key : input.keys()) {
+    RETURN_IF_ERROR(CheckKey("keys", key, limits));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLock(const pb::LockInput& input, const Limits& limits) {
+  RETURN_IF_ERROR(CheckKeys(input, limits));
+  return CheckDuration("timeout", input.timeout());
+}
+
+std::string TtlTimer(const std::string& key) { return absl::StrCat("t", key); }
+
+// A cursor is never empty, a key may be.
+std::string Cursor(const std::string& key) { return absl::StrCat("k", key); }
+
+pb::IndexedValue ToIndexedValue(const MapRow& row) {
+  pb::IndexedValue value;
+  value.set_value(row.value);
+  value.set_index(row.index);
+  return value;
+}
+
+// Always with a value message: drivers use it without looking.
+std::string EntryOutput(const std::string& key, const MapRow& row) {
+  pb::EntriesOutput output;
+  output.mutable_entry()->set_key(key);
+  *output.mutable_entry()->mutable_value() = ToIndexedValue(row);
+  return output.SerializeAsString();
+}
+
+std::string RemovedOutput(const std::string& key, const MapRow& row,
+                          bool expired) {
+  pb::EventsOutput output;
+  output.mutable_event()->set_key(key);
+  pb::Event::Removed& removed = *output.mutable_event()->mutable_removed();
+  *removed.mutable_value() = ToIndexedValue(row);
+  removed.set_expired(expired);
+  return output.SerializeAsString();
+}
+
+// The second generation's drivers wait for an event of no kind before they
+// believe that they listen; the first's cannot take one.
+std::string FirstOutput(session::Generation generation,
+                        const std::string& filter) {
+  if (generation == session::Generation::kMultiRaft) return "";
+  pb::EventsOutput output;
+  output.mutable_event()->set_key(filter);
+  return output.SerializeAsString();
+}
+
+template <class Input>
+MapRow NewRow(const PrimitiveContext& context, const Input& input) {
+  MapRow row{.value = input.value(), .index = context.index()};
+  if (input.has_ttl()) row.expire_ns = Deadline(context.time_ns(), input.ttl());
+  return row;
+}
+
+Result NotFound() {
+  return Failure(OperationStatus::kNotFound, "key not found");
+}
+
+Result WrongIndex(const MapRow* row, uint64_t expected) {
+  return Failure(OperationStatus::kConflict,
+                 row == nullptr ? absl::StrCat("no value, not index ", expected)
+                                : absl::StrCat("value has index ", row->index,
+                                               ", not ", expected));
+}
+
+Result LockGranted(uint64_t) { return Answer(pb::LockOutput()); }
+
+}  // namespace
+
+void MapRow::Encode(std::string& out) const {
+  base::AppendU8(out, kRowVersion);
+  base::AppendU64(out, index);
+  base::AppendU64(out, expire_ns);
+  out.append(value);
+}
+
+bool MapRow::Decode(absl::string_view bytes, MapRow& row) {
+  base::Reader reader(bytes);
+  const uint8_t version = reader.U8();
+  row.index = reader.U64();
+  row.expire_ns = reader.U64();
+  row.value = std::string(reader.rest());
+  return reader.ok() && version == kRowVersion;
+}
+
+void MapClearRow::Encode(std::string& out) const {
+  base::AppendU8(out, kRowVersion);
+}
+
+bool MapClearRow::Decode(absl::string_view bytes, MapClearRow&) {
+  base::Reader reader(bytes);
+  const uint8_t version = reader.U8();
+  return reader.done() && version == kRowVersion;
+}
+
+Map::Map(session::TableSet& tables, session::PrimitiveId id)
+    : rows_(tables, session::TableId::kMap, id.value()),
+      clears_(tables, session::TableId::kMapClear, id.value()),
+      locks_(tables, id,
+             {.hold_table = session::TableId::kMapHold,
+              .waiter_table = session::TableId::kMapWaiter,
+              .granted = LockGranted,
+              .timer_prefix = kLockTimers}) {}
+
+void Map::Command(CommandContext& context, uint32_t operation,
+                  absl::string_view bytes) {
+  switch (operation) {
+    case kPut:
+      return HandleCommand<pb::PutInput, CheckStored>(
+          context, bytes,
+          [&](const auto& input) { return Put(context, input); });
+    case kInsert:
+      return HandleCommand<pb::InsertInput, CheckStored>(
+          context, bytes,
+          [&](const auto& input) { return Insert(context, input); });
+    case kUpdate:
+      return HandleCommand<pb::UpdateInput, CheckStored>(
+          context, bytes,
+          [&](const auto& input) { return Update(context, input); });
+    case kRemove:
+      return HandleCommand<pb::RemoveInput, CheckKeyOnly>(
+          context, bytes,
+          [&](const auto& input) { return Remove(context, input); });
+    case kClear:
+      return HandleCommand<pb::ClearInput>(
+          context, bytes, [&](const auto&) { return Clear(context); });
+    case kLock:
+      return HandleCommand<pb::LockInput, CheckLock>(
+          context, bytes, [&](const auto& input) { Lock(context, input); });
+    case kUnlock:
+      return HandleCommand<pb::UnlockInput, CheckKeys>(
+          context, bytes,
+          [&](const auto& input) { return Unlock(context, input); });
+    case kEvents:
+      return HandleCommand<pb::EventsInput, CheckKeyOnly>(
+          context, bytes, [&](const auto& input) {
+            context.Listen(input.key(),
+                           FirstOutput(context.generation(), input.key()));
+          });
+    default:
+      return context.Answer(NotSupported());
+  }
+}
+
+Result Map::Put(Context& context, const pb::PutInput& input) {
+  const MapRow* old = FindForWrite(context, input.key());
+  if (input.prev_index() > 0 &&
+      (old == nullptr || old->index != input.prev_index())) {
+    return WrongIndex(old, input.prev_index());
+  }
+  pb::PutOutput output;
+  if (old != nullptr && old->value == input.value()) {
+    output.set_index(old->index);
+    return Answer(output);
+  }
+  output.set_index(context.index());
+  if (old == nullptr) {
+    Store(context, input.key(), NewRow(context, input), nullptr);
+  } else {
+    *output.mutable_prev_value() = ToIndexedValue(*old);
+    Store(context, input.key(), NewRow(context, input), &output.prev_value());
+  }
+  return Answer(output);
+}
+
+Result Map::Insert(Context& context, const pb::InsertInput& input) {
+  const MapRow* old = FindForWrite(context, input.key());
+  if (old != nullptr) {
+    return Failure(OperationStatus::kAlreadyExists,
+                   absl::StrCat("key has a value, of index ", old->index));
+  }
+  Store(context, input.key(), NewRow(context, input), nullptr);
+  pb::InsertOutput output;
+  output.set_index(context.index());
+  return Answer(output);
+}
+
+Result Map::Update(Context& context, const pb::UpdateInput& input) {
+  const MapRow* old = FindForWrite(context, input.key());
+  if (old == nullptr) return NotFound();
+  if (input.prev_index() > 0 && old->index != input.prev_index()) {
+    return WrongIndex(old, input.prev_index());
+  }
+  pb::UpdateOutput output;
+  output.set_index(context.index());
+  *output.mutable_prev_value() = ToIndexedValue(*old);
+  Store(context, input.key(), NewRow(context, input), &output.prev_value());
+  return Answer(output);
+}
+
+Result Map::Remove(Context& context, const pb::RemoveInput& input) {
+  const MapRow* old = FindForWrite(context, input.key());
+  if (old == nullptr) return NotFound();
+  if (input.prev_index() > 0 && old->index != input.prev_index()) {
+    return WrongIndex(old, input.prev_index());
+  }
+  pb::RemoveOutput output;
+  *output.mutable_value() = ToIndexedValue(*old);
+  Erase(context, input.key(), /*expired=*/false);
+  return Answer(output);
+}
+
+Result Map::Clear(Context& context) {
+  pb::ClearOutput output;
+  if (rows_.size() == dead_) return Answer(output);
+
+  const bool listeners = context.has_listeners();
+  const bool small = rows_.size() <= kClearSlice && dead_ == 0;
+  if (small) {
+    rows_.Scan([&](const std::string& key, const MapRow& row) {
+      TellRemoved(context, key, row, /*expired=*/false);
+      return true;
+    });
+  } else {
+    context.InterruptWatchers();
+  }
+
+  context.CancelTimers();
+  locks_.SetTimers(context);
+  if (small || !listeners) {
+    rows_.Clear();
+    FinishClear();
+  } else {
+    last_clear_ = context.index();
+    clears_.Insert(last_clear_, {});
+    dead_ = rows_.size();
+    context.SetTimer(kClearTimer, context.time_ns());
+  }
+  return Answer(output);
+}
+
+void Map::Lock(CommandContext& context, const pb::LockInput& input) {
+  std::optional<google::protobuf::Duration> timeout;
+  if (input.has_timeout()) timeout = input.timeout();
+  locks_.Acquire(context, {input.keys().begin(), input.keys().end()}, timeout);
+}
+
+Result Map::Unlock(CommandContext& context, const pb::UnlockInput& input) {
+  const SessionId session = context.command().session;
+  if (input.keys().empty()) {
+    // All that one session can hold is little enough for one entry.
+    CHECK(locks_.ReleaseAll(context, session, KeyLocks::kSessionKeysMax));
+  } else if (!locks_.Release(context, session,
+                             {input.keys().begin(), input.keys().end()})) {
+    return Failure(OperationStatus::kConflict,
+                   "session does not hold all of these keys");
+  }
+  return Answer(pb::UnlockOutput());
+}
+
+Result Map::Query(uint32_t operation, absl::string_view bytes) const {
+  switch (operation) {
+    case kSize:
+      return HandleQuery<pb::SizeInput>(bytes, [&](const auto&) {
+        pb::SizeOutput output;
+        output.set_size(static_cast<uint32_t>(rows_.size() - dead_));
+        return Answer(output);
+      });
+    case kGet:
+      return HandleQuery<pb::GetInput, CheckKeyOnly>(
+          bytes, [&](const auto& input) {
+            const MapRow* row = FindLive(input.key());
+            if (row == nullptr) return NotFound();
+            pb::GetOutput output;
+            *output.mutable_value() = ToIndexedValue(*row);
+            return Answer(output);
+          });
+    default:
+      return NotSupported();
+  }
+}
+
+Listing Map::List(uint32_t operation, absl::string_view,
+                  absl::string_view cursor, size_t rows_max) const {
+  Listing listing{.cursor = std::string(cursor), .done = true};
+  if (operation != kEntries) return listing;
+  size_t seen = 0;  // Dead rows cost as much as live ones.
+  auto visit = [&](const std::string& key, const MapRow& row) {
+    if (seen == rows_max) {
+      listing.done = false;
+      return false;
+    }
+    ++seen;
+    if (!IsDead(row)) listing.outputs.push_back(EntryOutput(key, row));
+    listing.cursor = Cursor(key);
+    return true;
+  };
+  if (cursor.empty()) {
+    rows_.Scan(visit);
+  } else {
+    rows_.ScanAfter(std::string(cursor.substr(1)), visit);
+  }
+  return listing;
+}
+
+bool Map::Watches(uint32_t operation, absl::string_view bytes) const {
+  if (operation != kEntries) return false;
+  const auto input =
+      ParseInput<pb::EntriesInput, CheckNothing>(bytes, NoLimits());
+  return input.ok() && input->watch();
+}
+
+void Map::TimerFired(Context& context, absl::string_view timer) {
+  if (timer == kClearTimer) return ReapSlice(context);
+  if (timer.front() == kLockTimers) return locks_.TimerFired(context, timer);
+  const std::string key(timer.substr(1));
+  const MapRow* row = FindLive(key);
+  if (row == nullptr || row->expire_ns > context.time_ns()) return;
+  Erase(context, key, /*expired=*/true);
+}
+
+void Map::WaiterCancelled(Context& context, CommandKey command) {
+  locks_.WaiterCancelled(context, command);
+}
+
+bool Map::SessionClosed(Context& context, SessionId session, size_t items_max) {
+  return locks_.ReleaseAll(context, session, items_max);
+}
+
+void Map::Loaded(Context& context) {
+  clears_.Scan([&](uint64_t index, const MapClearRow&) {
+    last_clear_ = index;
+    return true;
+  });
+  rows_.Scan([&](const std::string& key, const MapRow& row) {
+    if (IsDead(row)) {
+      ++dead_;
+    } else if (row.expire_ns != session::kNever) {
+      context.SetTimer(TtlTimer(key), row.expire_ns);
+    }
+    return true;
+  });
+  if (dead_ > 0) context.SetTimer(kClearTimer, context.time_ns());
+  locks_.Loaded(context);
+}
+
+const MapRow* Map::FindLive(const std::string& key) const {
+  const MapRow* row = rows_.Find(key);
+  return row != nullptr && IsDead(*row) ? nullptr : row;
+}
+
+const MapRow* Map::FindForWrite(Context& context, const std::string& key) {
+  const MapRow* row = rows_.Find(key);
+  if (row == nullptr || !IsDead(*row)) return row;
+  Reap(context, key);
+  return nullptr;
+}
+
+void Map::Store(Context& context, const std::string& key, MapRow row,
+                const pb::IndexedValue* previous) {
+  const MapRow* old = rows_.Find(key);
+  const bool had_timer = old != nullptr && old->expire_ns != session::kNever;
+  if (row.expire_ns != session::kNever) {
+    context.SetTimer(TtlTimer(key), row.expire_ns);
+  } else if (had_timer) {
+    context.CancelTimer(TtlTimer(key));
+  }
+  const MapRow& stored = rows_.Put(key, std::move(row));
+
+  if (context.has_listeners()) {
+    pb::EventsOutput output;
+    pb::Event& event = *output.mutable_event();
+    event.set_key(key);
+    if (previous == nullptr) {
+      *event.mutable_inserted()->mutable_value() = ToIndexedValue(stored);
+    } else {
+      *event.mutable_updated()->mutable_value() = ToIndexedValue(stored);
+      *event.mutable_updated()->mutable_prev_value() = *previous;
+    }
+    context.Publish(context.index(), key, output.SerializeAsString());
+  }
+  if (context.has_watchers()) {
+    context.Notify(Cursor(key), EntryOutput(key, stored));
+  }
+}
+
+void Map::Erase(Context& context, const std::string& key, bool expired) {
+  const MapRow& row = *rows_.Find(key);
+  if (row.expire_ns != session::kNever) context.CancelTimer(TtlTimer(key));
+  TellRemoved(context, key, row, expired);
+  rows_.Erase(key);
+}
+
+void Map::TellRemoved(Context& context, const std::string& key,
+                      const MapRow& row, bool expired) const {
+  if (context.has_listeners()) {
+    context.Publish(context.index(), key, RemovedOutput(key, row, expired));
+  }
+  // The old item once more: what the first generation did, and clients count
+  // one message for each change.
+  if (context.has_watchers()) {
+    context.Notify(Cursor(key), EntryOutput(key, row));
+  }
+}
+
+void Map::Reap(Context& context, const std::string& key) {
+  const MapRow& row = *rows_.Find(key);
+  if (context.has_listeners()) {
+    // Of the first Clear that found the row: who listens since a later one
+    // never saw it.
+    uint64_t clear = 0;
+    clears_.ScanAfter(row.index, [&](uint64_t index, const MapClearRow&) {
+      clear = index;
+      return false;
+    });
+    context.Publish(clear, key, RemovedOutput(key, row, /*expired=*/false));
+  }
+  rows_.Erase(key);
+  if (--dead_ == 0) {
+    context.CancelTimer(kClearTimer);
+    FinishClear();
+  }
+}
+
+void Map::ReapSlice(Context& context) {
+  std::vector<std::string> keys;
+  rows_.ScanFrom(reaped_, [&](const std::string& key, const MapRow& row) {
+    if (keys.size() == kClearSlice) return false;
+    if (IsDead(row)) keys.push_back(key);
+    return true;
+  });
+  for (const std::string& key : keys) Reap(context, key);
+  if (dead_ == 0) return;
+  reaped_ = keys.back();
+  context.SetTimer(kClearTimer, context.time_ns());
+}
+
+void Map::FinishClear() {
+  if (!clears_.empty()) clears_.Clear();
+  last_clear_ = 0;
+  dead_ = 0;
+  reaped_.clear();
+}
+
+session::PrimitiveType MapType() {
+  using enum session::OperationKind;
+  constexpr bool kGrows = true;
+  constexpr bool kDoesNotGrow = false;
+  return {
+      .name = "map",
+      .service = "atomix.multiraft.map.v1.Map",
+      .type_strings = {"atomix.runtime.map.v1.Map",
+                       "atomix.multiraft.map.v1.Map"},
+      .operations =
+          {
+              {kSize, "Size", kQuery, kDoesNotGrow, CheckInput<pb::SizeInput>},
+              {kPut, "Put", kCommand, kGrows,
+               CheckInput<pb::PutInput, CheckStored>},
+              {kInsert, "Insert", kCommand, kGrows,
+               CheckInput<pb::InsertInput, CheckStored>},
+              {kUpdate, "Update", kCommand, kGrows,
+               CheckInput<pb::UpdateInput, CheckStored>},
+              {kGet, "Get", kQuery, kDoesNotGrow,
+               CheckInput<pb::GetInput, CheckKeyOnly>},
+              {kRemove, "Remove", kCommand, kDoesNotGrow,
+               CheckInput<pb::RemoveInput, CheckKeyOnly>},
+              {kClear, "Clear", kCommand, kDoesNotGrow,
+               CheckInput<pb::ClearInput>},
+              {kLock, "Lock", kCommand, kGrows,
+               CheckInput<pb::LockInput, CheckLock>},
+              {kUnlock, "Unlock", kCommand, kDoesNotGrow,
+               CheckInput<pb::UnlockInput, CheckKeys>},
+              {kEntries, "Entries", kStreamQuery, kDoesNotGrow,
+               CheckInput<pb::EntriesInput>},
+              {kEvents, "Events", kStreamCommand, kGrows,
+               CheckInput<pb::EventsInput, CheckKeyOnly>},
+          },
+      .create = CreatePrimitive<Map>,
+  };
+}
+
+}  // namespace primitive
