@@ -1,0 +1,91 @@
+#include "sim/network.h"
+
+#include "base/check.h"
+
+namespace sim {
+
+class Network::Port : public partition::Transport {
+ public:
+  Port(Network& network, base::NodeId node) : network_(network), node_(node) {}
+
+  void Send(base::PartitionId partition,
+            std::vector<raft::Message> messages) override {
+    network_.Send(node_, partition, std::move(messages));
+  }
+
+ private:
+  Network& network_;
+  const base::NodeId node_;
+};
+
+Network::Network(EventLoop& loop, const NetworkOptions& options, uint64_t seed)
+    : loop_(loop), options_(options), random_(seed) {}
+
+void Network::Place(base::PartitionId partition, raft::ReplicaId replica,
+                    base::NodeId node) {
+  places_[{partition, replica}] = node;
+}
+
+void Network::Attach(base::NodeId node, Receiver receiver) {
+  CHECK(receivers_.emplace(node, std::move(receiver)).second);
+}
+
+void Network::Detach(base::NodeId node) { receivers_.erase(node); }
+
+std::unique_ptr<partition::Transport> Network::TransportOf(base::NodeId node) {
+  return std::make_unique<Port>(*this, node);
+}
+
+void Network::Cut(base::NodeId from, base::NodeId to) {
+  cuts_.emplace(from, to);
+}
+
+void Network::Heal(base::NodeId from, base::NodeId to) {
+  cuts_.erase({from, to});
+}
+
+void Network::Calm() {
+  options_.lose_one_in = 0;
+  options_.repeat_one_in = 0;
+  cuts_.clear();
+}
+
+void Network::Send(base::NodeId from, base::PartitionId partition,
+                   std::vector<raft::Message> messages) {
+  for (const raft::Message& message : messages) {
+    const auto place = places_.find({partition, message.to});
+    if (place == places_.end()) continue;
+    SendOne(from, place->second, partition, message);
+  }
+}
+
+void Network::SendOne(base::NodeId from, base::NodeId to,
+                      base::PartitionId partition,
+                      const raft::Message& message) {
+  int copies = 1;
+  if (options_.lose_one_in != 0 && random_.OneIn(options_.lose_one_in)) {
+    copies = 0;
+  } else if (options_.repeat_one_in != 0 &&
+             random_.OneIn(options_.repeat_one_in)) {
+    copies = 2;
+  }
+  // Delays are drawn one by one: later messages overtake earlier ones.
+  for (; copies > 0; --copies) {
+    loop_.After(random_.Between(options_.delay_ns_min, options_.delay_ns_max),
+                [this, from, to, partition, message] {
+                  Arrive(from, to, partition, message);
+                });
+  }
+}
+
+void Network::Arrive(base::NodeId from, base::NodeId to,
+                     base::PartitionId partition, raft::Message message) {
+  if (cuts_.contains({from, to})) return;
+  const auto receiver = receivers_.find(to);
+  if (receiver == receivers_.end()) return;
+  std::vector<raft::Message> messages;
+  messages.push_back(std::move(message));
+  receiver->second(partition, std::move(messages));
+}
+
+}  // namespace sim

@@ -1,0 +1,82 @@
+// Network carries messages between simulated nodes: late, out of order, twice
+// or not at all, and across a cut not at all in that direction.
+//
+// Not thread-safe: the whole simulation runs on one thread.
+
+#ifndef SIM_NETWORK_H_
+#define SIM_NETWORK_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "base/ids.h"
+#include "base/random.h"
+#include "partition/transport.h"
+#include "raft/message.h"
+#include "raft/types.h"
+#include "sim/event_loop.h"
+
+namespace sim {
+
+struct NetworkOptions {
+  uint64_t delay_ns_min = 100 * kMicros;
+  uint64_t delay_ns_max = 2 * kMillis;
+  // One message in so many. 0: none.
+  uint64_t lose_one_in = 0;
+  uint64_t repeat_one_in = 0;
+};
+
+class Network {
+ public:
+  // `loop` must outlive it.
+  Network(EventLoop& loop, const NetworkOptions& options, uint64_t seed);
+
+  // Replica `replica` of `partition` lives on `node`.
+  void Place(base::PartitionId partition, raft::ReplicaId replica,
+             base::NodeId node);
+
+  // Gets what arrives at a node.
+  using Receiver =
+      absl::AnyInvocable<void(base::PartitionId, std::vector<raft::Message>)>;
+  // The process on `node` listens, until Detach; messages for a node where
+  // nobody listens are lost. REQUIRES: nobody listens there.
+  void Attach(base::NodeId node, Receiver receiver);
+  void Detach(base::NodeId node);
+
+  // What `node` sends through. Must not outlive the network.
+  std::unique_ptr<partition::Transport> TransportOf(base::NodeId node);
+
+  // Nothing gets from one node to the other, what is under way included, until
+  // Heal. One direction only.
+  void Cut(base::NodeId from, base::NodeId to);
+  void Heal(base::NodeId from, base::NodeId to);
+
+  // Faults end: nothing is lost or repeated, and all cuts are healed.
+  void Calm();
+
+ private:
+  class Port;
+
+  void Send(base::NodeId from, base::PartitionId partition,
+            std::vector<raft::Message> messages);
+  void SendOne(base::NodeId from, base::NodeId to, base::PartitionId partition,
+               const raft::Message& message);
+  void Arrive(base::NodeId from, base::NodeId to, base::PartitionId partition,
+              raft::Message message);
+
+  EventLoop& loop_;
+  NetworkOptions options_;
+  base::Random random_;
+  std::map<std::pair<base::PartitionId, raft::ReplicaId>, base::NodeId> places_;
+  std::map<base::NodeId, Receiver> receivers_;
+  std::set<std::pair<base::NodeId, base::NodeId>> cuts_;
+};
+
+}  // namespace sim
+
+#endif  // SIM_NETWORK_H_
