@@ -1,0 +1,211 @@
+// bazel run //bench -- [--rounds=5] [--seconds=2] [--address=host:port]
+//
+// Measures one node against the floor, in one run: a bare gRPC echo of the same
+// messages, a synced RocksDB batch, and the server. Rounds are interleaved and
+// medians are given, because machines are noisy. Without --address it starts
+// //server:server itself, in a directory that it removes.
+
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "bench/counter_load.h"
+#include "bench/floor.h"
+
+ABSL_FLAG(int, rounds, 5, "Repetitions of everything, interleaved");
+ABSL_FLAG(double, seconds, 2, "Length of each measurement");
+ABSL_FLAG(std::string, address, "",
+          "A running server, \"host:port\"; empty: start one");
+ABSL_FLAG(std::string, server, "server/server",
+          "The server to start, relative to the runfiles");
+ABSL_FLAG(std::string, directory, "",
+          "Where to put data: on the disk to be measured; empty: $TMPDIR");
+ABSL_FLAG(bool, echo_server, false, "Internal: serve the echo until killed");
+
+extern char** environ;
+
+namespace bench {
+namespace {
+
+// A child process whose standard output names its address; killed and waited
+// for at destruction.
+class Child {
+ public:
+  // Starts `arguments` and reads its output up to a line with the word
+  // `marker`; the address is the next word.
+  Child(std::vector<std::string> arguments, const std::string& marker) {
+    int fds[2];
+    CHECK_EQ(pipe(fds), 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addclose(&actions, fds[0]);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    CHECK_EQ(
+        posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0)
+        << arguments[0];
+    posix_spawn_file_actions_destroy(&actions);
+    close(fds[1]);
+    output_ = fdopen(fds[0], "r");
+    char line[4096];
+    while (address_.empty() && fgets(line, sizeof(line), output_) != nullptr) {
+      std::vector<std::string> words =
+          absl::StrSplit(line, absl::ByAnyChar(" \t\n"), absl::SkipEmpty());
+      for (size_t i = 0; i + 1 < words.size(); ++i) {
+        if (words[i] == marker) address_ = words[i + 1];
+      }
+    }
+    CHECK(!address_.empty()) << arguments[0] << " did not start";
+  }
+  ~Child() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    fclose(output_);
+  }
+  const std::string& address() const { return address_; }
+
+ private:
+  pid_t pid_ = 0;
+  FILE* output_ = nullptr;
+  std::string address_;
+};
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+double Low(const std::vector<double>& values) {
+  return *std::min_element(values.begin(), values.end());
+}
+
+double High(const std::vector<double>& values) {
+  return *std::max_element(values.begin(), values.end());
+}
+
+struct Series {
+  std::vector<double> per_second;
+  std::vector<double> p50_us;
+  std::vector<double> p99_us;
+
+  void Add(double rate, const Histogram& latency) {
+    per_second.push_back(rate);
+    p50_us.push_back(static_cast<double>(latency.Percentile(0.5)) / 1000);
+    p99_us.push_back(static_cast<double>(latency.Percentile(0.99)) / 1000);
+  }
+  void Print(const char* name) const {
+    absl::PrintF("%-28s %8.0f/s   p50 %6.0f us (%.0f-%.0f)   p99 %6.0f us\n",
+                 name, Median(per_second), Median(p50_us), Low(p50_us),
+                 High(p50_us), Median(p99_us));
+  }
+};
+
+absl::Status MeasureLoad(const std::string& address, bool echo, int in_flight,
+                         Series& series) {
+  ASSIGN_OR_RETURN(CounterLoadResult result,
+                   RunCounterLoad({.address = address,
+                                   .echo = echo,
+                                   .in_flight = in_flight,
+                                   .connections = in_flight == 1 ? 1 : 4,
+                                   .seconds = absl::GetFlag(FLAGS_seconds)}));
+  if (!echo &&
+      result.final_value != static_cast<int64_t>(result.acknowledged)) {
+    return absl::DataLossError(
+        absl::StrCat("the counter says ", result.final_value, " after ",
+                     result.acknowledged, " acknowledged increments"));
+  }
+  series.Add(result.per_second, result.latency);
+  return absl::OkStatus();
+}
+
+absl::Status Compare(const std::string& self, const std::string& directory) {
+  Child echo({self, "--echo_server"}, "listening");
+  std::unique_ptr<Child> server;
+  std::string address = absl::GetFlag(FLAGS_address);
+  if (address.empty()) {
+    server = std::make_unique<Child>(
+        std::vector<std::string>{
+            absl::GetFlag(FLAGS_server), "--listen=127.0.0.1:0",
+            "--peer_listen=127.0.0.1:0",
+            absl::StrCat("--data_dir=", directory, "/node")},
+        "clients");
+    address = server->address();
+  }
+
+  const double seconds = absl::GetFlag(FLAGS_seconds);
+  Series echo1, echo128, batch1, ours1, ours128;
+  std::vector<double> latency_ratio, throughput_ratio;
+  for (int round = 0; round < absl::GetFlag(FLAGS_rounds); ++round) {
+    RETURN_IF_ERROR(MeasureLoad(echo.address(), true, 1, echo1));
+    ASSIGN_OR_RETURN(
+        Histogram batches,
+        MeasureSyncedBatches(absl::StrCat(directory, "/floor-", round), 1,
+                             seconds));
+    batch1.Add(static_cast<double>(batches.count()) / seconds, batches);
+    RETURN_IF_ERROR(MeasureLoad(address, false, 1, ours1));
+    RETURN_IF_ERROR(MeasureLoad(echo.address(), true, 128, echo128));
+    RETURN_IF_ERROR(MeasureLoad(address, false, 128, ours128));
+    latency_ratio.push_back(ours1.p50_us.back() /
+                            (echo1.p50_us.back() + batch1.p50_us.back()));
+    throughput_ratio.push_back(ours128.per_second.back() /
+                               echo128.per_second.back());
+  }
+  echo1.Print("echo, 1 in flight");
+  batch1.Print("synced RocksDB batch of 1");
+  ours1.Print("multiraft, 1 in flight");
+  echo128.Print("echo, 128 in flight");
+  ours128.Print("multiraft, 128 in flight");
+  absl::PrintF("p50 at 1 in flight: %.2f x (echo + batch), %.2f-%.2f\n",
+               Median(latency_ratio), Low(latency_ratio), High(latency_ratio));
+  absl::PrintF("throughput at 128 in flight: %.2f x echo, %.2f-%.2f\n",
+               Median(throughput_ratio), Low(throughput_ratio),
+               High(throughput_ratio));
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "Measures one node against a bare echo and a synced RocksDB batch.");
+  absl::ParseCommandLine(argc, argv);
+  if (absl::GetFlag(FLAGS_echo_server)) {
+    absl::StatusOr<std::unique_ptr<EchoServer>> server = EchoServer::Start();
+    CHECK(server.ok()) << server.status();
+    std::cout << "listening " << (*server)->address() << std::endl;
+    while (true) pause();
+  }
+  std::string directory = absl::GetFlag(FLAGS_directory);
+  if (directory.empty()) {
+    directory = std::filesystem::temp_directory_path().string();
+  }
+  directory += "/multiraft-bench-XXXXXX";
+  CHECK(mkdtemp(directory.data()) != nullptr) << directory;
+  const absl::Status status = Compare(argv[0], directory);
+  std::filesystem::remove_all(directory);
+  if (!status.ok()) std::cerr << "bench: " << status.ToString() << std::endl;
+  return status.ok() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace bench
+
+int main(int argc, char** argv) { return bench::Main(argc, argv); }
