@@ -448,6 +448,10 @@ TEST_F(TableTest, DigestsAreKeptTableByTable) {
   EXPECT_EQ(after[0].second, before[0].second);
   EXPECT_NE(after[1].second, before[1].second);
   EXPECT_EQ(after[0].second + after[1].second, set_.digest());
+  map.Clear();
+  counter.Erase("a");
+  Checkpoint(30);
+  EXPECT_THAT(set_.table_digests(), IsEmpty());
 }
 
 // --- Load -------------------------------------------------------------------
