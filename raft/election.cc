@@ -56,16 +56,10 @@ void Raft::Impl::CheckQuorum() {
 
 // --- Roles ------------------------------------------------------------------
 
-// A replica that is no voter, or takes an image, never stands (P12, P16). Until
-// its removal is known to be committed it still does, without counting itself:
-// it may be the only one that has the entry (thesis 4.2.2).
+// A replica that is no voter, or takes an image, never stands (P12, P16).
 bool Raft::Impl::CanCampaign() const {
-  const Configuration& committed = configurations_.At(log_.commit_index());
-  if (is_installing() || (!is_voter() && !committed.IsVoter(config_.self))) {
-    return false;
-  }
+  if (!is_voter() || is_installing()) return false;
   const Member* self = configuration().FindMember(config_.self);
-  if (self == nullptr) self = committed.FindMember(config_.self);
   return self == nullptr || self->priority > 0;
 }
 

@@ -55,13 +55,6 @@ absl::Status SyncDirectory(const std::string& path) {
   return status;
 }
 
-std::string ParentOf(const std::string& path) {
-  // Without a slash at the end, which would make it its own parent.
-  const std::filesystem::path absolute =
-      std::filesystem::absolute(path + "/.").lexically_normal();
-  return absolute.parent_path().parent_path().string();
-}
-
 // The lock goes with the process, so a killed one leaves nothing behind.
 absl::StatusOr<int> Lock(const std::string& directory) {
   const std::string path = directory + "/LOCK";
@@ -125,7 +118,6 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(
   ASSIGN_OR_RETURN(const int lock_fd, Lock(path));
   auto directory =
       std::unique_ptr<DataDirectory>(new DataDirectory(path, lock_fd));
-  RETURN_IF_ERROR(MakeDirectory(directory->database_path()));
 
   // The watermark is there, durably, before the database begins.
   ASSIGN_OR_RETURN(directory->watermark_, Watermark::Open(path + "/watermark"));
@@ -142,7 +134,6 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(
                      directory->database_path(), "; ", kRejoin));
   }
   RETURN_IF_ERROR(SyncDirectory(path));
-  RETURN_IF_ERROR(SyncDirectory(ParentOf(path)));
   return directory;
 }
 

@@ -1,22 +1,18 @@
 #include "storage/database.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "rocksdb/cache.h"
-#include "rocksdb/convenience.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
 #include "rocksdb/listener.h"
 #include "rocksdb/options.h"
-#include "rocksdb/system_clock.h"
 #include "rocksdb/table.h"
 #include "storage/rocks_log.h"
 #include "storage/rocks_status.h"
@@ -52,39 +48,6 @@ class Listener : public rocksdb::EventListener {
  private:
   const std::function<void(absl::Status)> on_background_error_;
   const std::function<void()> on_log_switch_;
-};
-
-// RocksDB sleeps for a second after a failed flush before it tries again. A
-// fenced store has nothing to wait for: it is about to be closed.
-class ImpatientClock : public rocksdb::SystemClockWrapper {
- public:
-  ImpatientClock(const std::shared_ptr<rocksdb::SystemClock>& clock,
-                 std::function<bool()> is_fenced)
-      : SystemClockWrapper(clock), is_fenced_(std::move(is_fenced)) {}
-
-  const char* Name() const override { return "ImpatientClock"; }
-
-  void SleepForMicroseconds(int micros) override {
-    const bool fenced = is_fenced_ && is_fenced_();
-    SystemClockWrapper::SleepForMicroseconds(fenced ? std::min(micros, 1000)
-                                                    : micros);
-  }
-
- private:
-  const std::function<bool()> is_fenced_;
-};
-
-class DatabaseEnv : public rocksdb::EnvWrapper {
- public:
-  explicit DatabaseEnv(const DatabaseOptions& options)
-      : EnvWrapper(rocksdb::NewCompositeEnv(
-            options.file_system != nullptr ? options.file_system
-                                           : rocksdb::FileSystem::Default())) {
-    system_clock_ =
-        std::make_shared<ImpatientClock>(system_clock_, options.is_fenced);
-  }
-
-  const char* Name() const override { return "DatabaseEnv"; }
 };
 
 rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options,
@@ -149,19 +112,6 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeFamilies(
   families.emplace_back(rocksdb::kDefaultColumnFamilyName, family);
   for (const char* name : kFamilyNames) families.emplace_back(name, family);
   return families;
-}
-
-// Keeps a database whose disk failed instead of closing it: RocksDB 7.8 loses
-// count of its references when it cannot switch to a new log
-// (DBImpl::ScheduleFlushes leaves its loop early), and then aborts in its
-// destructor. The process is about to end anyway.
-void Abandon(std::unique_ptr<rocksdb::DB> db,
-             std::unique_ptr<rocksdb::Env> env) {
-  static base::Mutex* const mu = new base::Mutex;
-  static auto* const abandoned =
-      new std::vector<std::pair<rocksdb::DB*, rocksdb::Env*>>;
-  base::MutexLock lock(*mu);
-  abandoned->emplace_back(db.release(), env.release());
 }
 
 // What went wrong, the file if RocksDB's log names one, and what to do.
@@ -284,9 +234,10 @@ class Database::PinnedView : public KeyValueView {
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(
     DatabaseOptions options) {
   auto database = std::unique_ptr<Database>(new Database);
-  database->is_fenced_ = options.is_fenced;
   database->log_ = std::make_shared<RocksLog>();
-  database->env_ = std::make_unique<DatabaseEnv>(options);
+  database->env_ = rocksdb::NewCompositeEnv(
+      options.file_system != nullptr ? options.file_system
+                                     : rocksdb::FileSystem::Default());
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   const rocksdb::Status status = rocksdb::DB::Open(
@@ -306,11 +257,6 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
 
 Database::~Database() {
   if (db_ == nullptr) return;
-  if (is_fenced_ && is_fenced_()) {
-    rocksdb::CancelAllBackgroundWork(db_.get(), /*wait=*/true);
-    Abandon(std::move(db_), std::move(env_));
-    return;
-  }
   for (rocksdb::ColumnFamilyHandle* family : families_) {
     db_->DestroyColumnFamilyHandle(family);
   }

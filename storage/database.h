@@ -41,9 +41,6 @@ struct DatabaseOptions {
   // Called, on a thread of RocksDB, when a flush or compaction failed.
   std::function<void(absl::Status)> on_background_error;
 
-  // True once nothing will be written any more; null: never.
-  std::function<bool()> is_fenced;
-
   // Called when a write-ahead log was closed and the next one begun.
   std::function<void()> on_log_switch;
 
@@ -84,7 +81,6 @@ class Database : public KeyValueView {
       DatabaseOptions options);
 
   // Everything that was written is in the write-ahead log; nothing is flushed.
-  // Waits for background work; if fenced, RocksDB's memory is not given back.
   ~Database() override;
 
   DatabaseBatch NewBatch() const { return DatabaseBatch(families_); }
@@ -125,7 +121,6 @@ class Database : public KeyValueView {
                                       absl::string_view end);
 
   // Constant after Open, and destroyed in the opposite order.
-  std::function<bool()> is_fenced_;
   std::shared_ptr<RocksLog> log_;
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;

@@ -1,0 +1,200 @@
+#include "client/map.h"
+
+#include <functional>
+#include <utility>
+
+#include "atomix/multiraft/map/v1/service.grpc.pb.h"
+#include "base/status_macros.h"
+#include "client/primitive.h"
+
+namespace client {
+namespace {
+
+namespace api = atomix::multiraft::map::v1;
+
+using Stub = api::Map::Stub;
+
+MapValue FromApi(api::IndexedValue&& value) {
+  return {std::move(*value.mutable_value()), value.index()};
+}
+
+MapEntry FromApi(api::Entry&& entry) {
+  return {std::move(*entry.mutable_key()),
+          FromApi(std::move(*entry.mutable_value()))};
+}
+
+MapEvent FromApi(api::Event&& event) {
+  MapEvent result;
+  result.key = std::move(*event.mutable_key());
+  switch (event.event_case()) {
+    case api::Event::kUpdated:
+      result.kind = MapEvent::Kind::kUpdated;
+      result.value =
+          FromApi(std::move(*event.mutable_updated()->mutable_value()));
+      result.prev =
+          FromApi(std::move(*event.mutable_updated()->mutable_prev_value()));
+      break;
+    case api::Event::kRemoved:
+      result.kind = MapEvent::Kind::kRemoved;
+      result.value =
+          FromApi(std::move(*event.mutable_removed()->mutable_value()));
+      result.expired = event.removed().expired();
+      break;
+    default:
+      result.kind = MapEvent::Kind::kInserted;
+      result.value =
+          FromApi(std::move(*event.mutable_inserted()->mutable_value()));
+  }
+  return result;
+}
+
+// Put and Update answer alike.
+template <class Output>
+MapWritten WrittenFrom(Output&& output) {
+  MapWritten written{.index = output.index()};
+  if (output.has_prev_value()) {
+    written.prev = FromApi(std::move(*output.mutable_prev_value()));
+  }
+  return written;
+}
+
+template <class Input>
+void FillWrite(absl::string_view key, absl::string_view value,
+               std::optional<absl::Duration> ttl, Input& input) {
+  input.set_key(std::string(key));
+  input.set_value(std::string(value));
+  if (!ttl.has_value()) return;
+  absl::Duration rest;
+  input.mutable_ttl()->set_seconds(
+      absl::IDivDuration(*ttl, absl::Seconds(1), &rest));
+  input.mutable_ttl()->set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+}
+
+}  // namespace
+
+struct Map::Rep {
+  Primitive<api::Map> primitive;
+
+  std::unique_ptr<Stream<MapUpdate>> Entries(bool watch) {
+    api::EntriesInput input;
+    input.set_watch(watch);
+    return primitive.Watch<MapUpdate>(
+        &Stub::Entries, std::move(input),
+        [](api::EntriesOutput output) {
+          return MapUpdate{.entry =
+                               FromApi(std::move(*output.mutable_entry()))};
+        },
+        [] { return MapUpdate{.restarted = true}; },
+        watch ? StreamEnd::kNone : StreamEnd::kNatural);
+  }
+};
+
+absl::StatusOr<Map> Map::Open(Session& session, const PrimitiveName& name) {
+  ASSIGN_OR_RETURN(auto primitive, Primitive<api::Map>::Open(session, name));
+  return Map(std::make_unique<Rep>(Rep{std::move(primitive)}));
+}
+
+Map::Map(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
+Map::Map(Map&&) = default;
+Map& Map::operator=(Map&&) = default;
+Map::~Map() = default;
+
+absl::StatusOr<MapValue> Map::Get(absl::string_view key) {
+  api::GetInput input;
+  input.set_key(std::string(key));
+  ASSIGN_OR_RETURN(auto output,
+                   rep_->primitive.Run(&Stub::Get, std::move(input)));
+  return FromApi(std::move(*output.mutable_value()));
+}
+
+absl::StatusOr<uint32_t> Map::Size() {
+  ASSIGN_OR_RETURN(const auto output,
+                   rep_->primitive.Run(&Stub::Size, api::SizeInput()));
+  return output.size();
+}
+
+absl::StatusOr<std::vector<MapEntry>> Map::List() {
+  const std::unique_ptr<Stream<MapUpdate>> listing =
+      rep_->Entries(/*watch=*/false);
+  std::vector<MapEntry> entries;
+  while (true) {
+    ASSIGN_OR_RETURN(std::optional<MapUpdate> update, listing->Next());
+    if (!update.has_value()) return entries;
+    if (update->restarted) {
+      entries.clear();
+    } else {
+      entries.push_back(std::move(update->entry));
+    }
+  }
+}
+
+absl::StatusOr<MapWritten> Map::Put(absl::string_view key,
+                                    absl::string_view value,
+                                    const MapWrite& how) {
+  api::PutInput input;
+  FillWrite(key, value, how.ttl, input);
+  input.set_prev_index(how.prev_index);
+  ASSIGN_OR_RETURN(auto output,
+                   rep_->primitive.Run(&Stub::Put, std::move(input)));
+  return WrittenFrom(std::move(output));
+}
+
+absl::StatusOr<MapWritten> Map::Put(absl::string_view key,
+                                    absl::string_view value) {
+  return Put(key, value, MapWrite());
+}
+
+absl::StatusOr<MapWritten> Map::Insert(absl::string_view key,
+                                       absl::string_view value,
+                                       std::optional<absl::Duration> ttl) {
+  api::InsertInput input;
+  FillWrite(key, value, ttl, input);
+  ASSIGN_OR_RETURN(const auto output,
+                   rep_->primitive.Run(&Stub::Insert, std::move(input)));
+  return MapWritten{.index = output.index()};
+}
+
+absl::StatusOr<MapWritten> Map::Update(absl::string_view key,
+                                       absl::string_view value,
+                                       const MapWrite& how) {
+  api::UpdateInput input;
+  FillWrite(key, value, how.ttl, input);
+  input.set_prev_index(how.prev_index);
+  ASSIGN_OR_RETURN(auto output,
+                   rep_->primitive.Run(&Stub::Update, std::move(input)));
+  return WrittenFrom(std::move(output));
+}
+
+absl::StatusOr<MapValue> Map::Remove(absl::string_view key,
+                                     uint64_t prev_index) {
+  api::RemoveInput input;
+  input.set_key(std::string(key));
+  input.set_prev_index(prev_index);
+  ASSIGN_OR_RETURN(auto output,
+                   rep_->primitive.Run(&Stub::Remove, std::move(input)));
+  return FromApi(std::move(*output.mutable_value()));
+}
+
+absl::Status Map::Clear() {
+  return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+}
+
+std::unique_ptr<Stream<MapEvent>> Map::Events(absl::string_view key) {
+  api::EventsInput input;
+  input.set_key(std::string(key));
+  return rep_->primitive.Watch<MapEvent>(
+      &Stub::Events, std::move(input),
+      [](api::EventsOutput output) {
+        return FromApi(std::move(*output.mutable_event()));
+      },
+      /*restarted=*/nullptr, StreamEnd::kNone);
+}
+
+std::unique_ptr<Stream<MapUpdate>> Map::Watch() {
+  return rep_->Entries(/*watch=*/true);
+}
+
+absl::Status Map::Close() { return rep_->primitive.Close(); }
+
+}  // namespace client

@@ -1,0 +1,141 @@
+// Map is an ordered table from text keys to values of any bytes, shared by many
+// clients and durable. Each value has an index: a number that is higher for
+// every later change in the partition, so it tells versions apart.
+//
+//   ASSIGN_OR_RETURN(auto users, client::Map::Open(session, "users"));
+//   ASSIGN_OR_RETURN(auto put, users.Put("ann", "admin"));
+//   // Change it only if nobody else has:
+//   auto changed = users.Put("ann", "owner", {.prev_index = put.index});
+//   if (absl::IsAborted(changed.status())) ...
+//
+// Each call that changes the map changes it once, however often it has to be
+// sent. If it fails with IsOutcomeUnknown it has changed it once or not at all.
+//
+// Thread-safe. The session outlives it and its streams.
+
+#ifndef CLIENT_MAP_H_
+#define CLIENT_MAP_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "client/primitive_name.h"
+#include "client/session.h"
+#include "client/stream.h"
+
+namespace client {
+
+struct MapValue {
+  std::string value;
+  uint64_t index = 0;  // Of the command that wrote it.
+};
+
+struct MapEntry {
+  std::string key;
+  MapValue value;
+};
+
+// How a value is written.
+struct MapWrite {
+  // From now on the server's clock; then the entry is removed. Nothing: it
+  // stays.
+  std::optional<absl::Duration> ttl;
+
+  // Write only if the present value has this index, else kAborted. 0: always.
+  uint64_t prev_index = 0;
+};
+
+struct MapWritten {
+  // Of the value now. Putting the value that is there changes nothing: its old
+  // index, and no prev.
+  uint64_t index = 0;
+  std::optional<MapValue> prev;  // What was replaced.
+};
+
+struct MapEvent {
+  enum class Kind { kInserted, kUpdated, kRemoved };
+  Kind kind = Kind::kInserted;
+  std::string key;
+  MapValue value;                // The new one; of kRemoved, the removed one.
+  std::optional<MapValue> prev;  // kUpdated.
+  bool expired = false;          // kRemoved by its time to live.
+};
+
+// What a watch brings.
+struct MapUpdate {
+  // The listing starts over, because the connection broke and changes may have
+  // been missed: forget the entries seen so far. `entry` is empty.
+  bool restarted = false;
+
+  MapEntry entry;
+};
+
+class Map {
+ public:
+  // Opens the map, creating it if there is none. kPermissionDenied: another
+  // type of primitive has this name.
+  static absl::StatusOr<Map> Open(Session& session, const PrimitiveName& name);
+
+  Map(Map&&);
+  Map& operator=(Map&&);
+  ~Map();
+
+  // kNotFound if there is no such key.
+  absl::StatusOr<MapValue> Get(absl::string_view key);
+  absl::StatusOr<uint32_t> Size();
+
+  // Every entry, in the order of keys.
+  absl::StatusOr<std::vector<MapEntry>> List();
+
+  // Writes whether or not the key is there.
+  absl::StatusOr<MapWritten> Put(absl::string_view key, absl::string_view value,
+                                 const MapWrite& how);
+  absl::StatusOr<MapWritten> Put(absl::string_view key,
+                                 absl::string_view value);
+
+  // Writes only a key that is not there yet, else kAlreadyExists.
+  absl::StatusOr<MapWritten> Insert(absl::string_view key,
+                                    absl::string_view value,
+                                    std::optional<absl::Duration> ttl);
+
+  // Writes only a key that is there, else kNotFound.
+  absl::StatusOr<MapWritten> Update(absl::string_view key,
+                                    absl::string_view value,
+                                    const MapWrite& how);
+
+  // Removes the key and returns its value. kNotFound; kAborted if `prev_index`
+  // is not 0 and the value has another.
+  absl::StatusOr<MapValue> Remove(absl::string_view key, uint64_t prev_index);
+
+  // Removes every key.
+  absl::Status Clear();
+
+  // Every change from now on, each once and in order, whatever happens to
+  // connections and servers in between. `key`: only of this key; "": of all. A
+  // session that reads too slowly for the server's bounds gets an error here.
+  std::unique_ptr<Stream<MapEvent>> Events(absl::string_view key);
+
+  // Every entry that there is, then each change as it happens. A removed entry
+  // comes once more; Events tells removals apart.
+  std::unique_ptr<Stream<MapUpdate>> Watch();
+
+  // The session no longer uses the map, which stays with all entries.
+  absl::Status Close();
+
+ private:
+  struct Rep;
+  explicit Map(std::unique_ptr<Rep> rep);
+
+  std::unique_ptr<Rep> rep_;  // Null only after a move.
+};
+
+}  // namespace client
+
+#endif  // CLIENT_MAP_H_

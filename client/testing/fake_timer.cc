@@ -1,0 +1,61 @@
+#include "client/testing/fake_timer.h"
+
+#include <algorithm>
+
+namespace client {
+
+int64_t FakeTimer::NowNanos() {
+  base::MutexLock lock(mu_);
+  return now_ns_;
+}
+
+void FakeTimer::WaitUntil(base::Mutex& mu, base::CondVar& changed,
+                          int64_t deadline_ns) {
+  Waiter waiter{&mu, &changed, deadline_ns};
+  {
+    base::MutexLock lock(mu_);
+    if (now_ns_ >= deadline_ns) return;
+    waited_ns_.push_back(deadline_ns - now_ns_);
+    if (waits_ == Waits::kForNothing) {
+      now_ns_ = deadline_ns;
+      return;
+    }
+    waiters_.push_back(&waiter);
+    waiters_changed_.SignalAll();
+  }
+  // Advance takes `mu` before it signals, so the signal is not missed.
+  changed.Wait(mu);
+  base::MutexLock lock(mu_);
+  waiters_.erase(std::find(waiters_.begin(), waiters_.end(), &waiter));
+}
+
+void FakeTimer::Advance(int64_t by_ns) {
+  std::vector<Waiter> waiters;
+  {
+    base::MutexLock lock(mu_);
+    now_ns_ += by_ns;
+    for (const Waiter* waiter : waiters_) waiters.push_back(*waiter);
+  }
+  for (const Waiter& waiter : waiters) {
+    base::MutexLock lock(*waiter.mu);
+    waiter.changed->SignalAll();
+  }
+}
+
+void FakeTimer::AwaitWaiter() {
+  base::MutexLock lock(mu_);
+  const auto waits = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return std::any_of(waiters_.begin(), waiters_.end(),
+                       [now_ns = now_ns_](const Waiter* w) {
+                         return w->deadline_ns > now_ns;
+                       });
+  };
+  while (!waits()) waiters_changed_.Wait(mu_);
+}
+
+std::vector<int64_t> FakeTimer::waited_ns() {
+  base::MutexLock lock(mu_);
+  return waited_ns_;
+}
+
+}  // namespace client
