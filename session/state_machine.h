@@ -74,8 +74,6 @@ struct Applied {
   std::string message;
 };
 
-enum class QueryStreamId : uint64_t {};
-
 // What became ready while entries were applied.
 struct Effects {
   // Open commands that have a new output or have ended, each once.

@@ -32,6 +32,9 @@ struct CommandKey {
   auto operator<=>(const CommandKey&) const = default;
 };
 
+// A stream query that runs on this node; never used again.
+enum class QueryStreamId : uint64_t {};
+
 // Which API carried an operation; answers differ a little between them.
 // Do not change: on disk.
 enum class Generation : uint8_t {

@@ -1,0 +1,249 @@
+#include "session/local_queries.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace session {
+namespace {
+
+constexpr uint64_t kChangeOverhead = 64;
+
+}  // namespace
+
+QueryStreamId LocalQueries::Open(Query query, const Primitive& primitive) {
+  const QueryStreamId id{++last_id_};
+  by_session_.insert({query.session, id});
+  Stream& stream = streams_[id];
+  stream.query = std::move(query);
+  stream.primitive = &primitive;
+  stream.watches =
+      primitive.Watches(stream.query.operation, stream.query.input);
+  if (stream.watches) {
+    Ring& ring = rings_[stream.query.primitive];
+    ring.watchers.insert(id);
+    stream.next_position = ring.end();
+  }
+  return id;
+}
+
+QueryStreamId LocalQueries::OpenFailed(Query query, Result failure) {
+  const QueryStreamId id{++last_id_};
+  by_session_.insert({query.session, id});
+  Stream& stream = streams_[id];
+  stream.query = std::move(query);
+  stream.state = State::kWatching;  // Nothing to list, nothing to watch.
+  stream.outputs.push_back(std::move(failure));
+  return id;
+}
+
+LocalQueries::Read LocalQueries::ReadNext(QueryStreamId id) {
+  auto it = streams_.find(id);
+  if (it == streams_.end()) return {.kind = Read::Kind::kEnded};
+  Stream& stream = it->second;
+  if (stream.state == State::kEnded || stream.state == State::kOverflow) {
+    const Read::Kind kind = stream.state == State::kEnded
+                                ? Read::Kind::kEnded
+                                : Read::Kind::kOverflow;
+    Close(id);
+    return {.kind = kind};
+  }
+
+  while (stream.outputs.empty() && stream.state == State::kListing) {
+    ListSlice(stream);
+  }
+  if (!stream.outputs.empty()) {
+    Result result = std::move(stream.outputs.front());
+    stream.outputs.pop_front();
+    return {.kind = Read::Kind::kOutput,
+            .number = ++stream.last_number,
+            .result = std::move(result)};
+  }
+  if (!stream.watches) {
+    Close(id);
+    return {.kind = Read::Kind::kEnded};
+  }
+  std::optional<std::string> change =
+      NextChange(stream, rings_.at(stream.query.primitive));
+  if (!change) {
+    WaitForChange(id, stream);
+    return {.kind = Read::Kind::kNothingYet};
+  }
+  return {.kind = Read::Kind::kOutput,
+          .number = ++stream.last_number,
+          .result = Ok(*std::move(change))};
+}
+
+void LocalQueries::ListSlice(Stream& stream) {
+  Listing listing =
+      stream.primitive->List(stream.query.operation, stream.query.input,
+                             stream.cursor, limits_.listing_rows_max);
+  for (std::string& output : listing.outputs) {
+    stream.outputs.push_back(Ok(std::move(output)));
+  }
+  uint64_t position = 0;
+  if (stream.watches) position = rings_.at(stream.query.primitive).end();
+  // A listing that does not move on would be read for ever.
+  if (listing.done || listing.cursor <= stream.cursor) {
+    stream.rest_position = position;
+    stream.state = State::kWatching;
+    return;
+  }
+  stream.cursor = std::move(listing.cursor);
+  if (stream.watches) stream.slices.push_back({stream.cursor, position});
+}
+
+std::optional<std::string> LocalQueries::NextChange(Stream& stream,
+                                                    const Ring& ring) {
+  while (stream.next_position < ring.end()) {
+    const uint64_t position = stream.next_position++;
+    const Change& change = ring.changes[position - ring.first_position];
+    if (!WasListedLater(stream, change.cursor, position)) return change.output;
+  }
+  return std::nullopt;
+}
+
+bool LocalQueries::WasListedLater(const Stream& stream,
+                                  absl::string_view cursor,
+                                  uint64_t position) const {
+  if (position >= stream.rest_position) return false;  // The last slice of all.
+  auto slice =
+      std::lower_bound(stream.slices.begin(), stream.slices.end(), cursor,
+                       [](const Slice& s, absl::string_view c) {
+                         return absl::string_view(s.cursor) < c;
+                       });
+  const uint64_t listed =
+      slice == stream.slices.end() ? stream.rest_position : slice->position;
+  return position < listed;
+}
+
+void LocalQueries::WaitForChange(QueryStreamId id, Stream& stream) {
+  if (stream.waits) return;
+  stream.waits = true;
+  stream.slices.clear();  // They decided about changes that are read now.
+  Ring& ring = rings_.at(stream.query.primitive);
+  ring.waiting.push_back(id);
+  if (ring.waiting.size() < ring.watchers.size()) return;
+  // All have read everything: nobody needs it any more.
+  ring.first_position = ring.end();
+  ring.changes.clear();
+  ring.bytes = 0;
+}
+
+void LocalQueries::Close(QueryStreamId id) {
+  auto it = streams_.find(id);
+  if (it == streams_.end()) return;
+  Unwatch(id, it->second);
+  by_session_.erase({it->second.query.session, id});
+  ready_.erase(id);
+  streams_.erase(it);
+}
+
+void LocalQueries::CancelFinished(
+    SessionId session, SequenceNum last,
+    absl::FunctionRef<bool(SequenceNum)> is_running) {
+  CancelIf(session, [&](const Stream& stream) {
+    return stream.query.sequence <= last && !is_running(stream.query.sequence);
+  });
+}
+
+void LocalQueries::CancelSession(SessionId session) {
+  CancelIf(session, [](const Stream&) { return true; });
+}
+
+void LocalQueries::CancelPrimitive(SessionId session, PrimitiveId primitive) {
+  CancelIf(session, [primitive](const Stream& stream) {
+    return stream.query.primitive == primitive;
+  });
+}
+
+void LocalQueries::CancelIf(SessionId session,
+                            absl::FunctionRef<bool(const Stream&)> wanted) {
+  for (auto it = by_session_.lower_bound({session, QueryStreamId{0}});
+       it != by_session_.end() && it->first == session; ++it) {
+    Stream& stream = streams_.at(it->second);
+    if (wanted(stream)) End(it->second, stream, State::kEnded);
+  }
+}
+
+void LocalQueries::InterruptPrimitive(PrimitiveId primitive) {
+  auto ring = rings_.find(primitive);
+  if (ring == rings_.end()) return;
+  const std::vector<QueryStreamId> watchers(ring->second.watchers.begin(),
+                                            ring->second.watchers.end());
+  for (QueryStreamId id : watchers) {
+    End(id, streams_.at(id), State::kOverflow);
+  }
+}
+
+void LocalQueries::InterruptAll() {
+  for (auto& [id, stream] : streams_) End(id, stream, State::kOverflow);
+}
+
+void LocalQueries::End(QueryStreamId id, Stream& stream, State state) {
+  if (stream.state == State::kEnded || stream.state == State::kOverflow) return;
+  Unwatch(id, stream);
+  stream.state = state;
+  stream.primitive = nullptr;
+  stream.outputs.clear();
+  stream.slices.clear();
+  ready_.insert(id);
+}
+
+void LocalQueries::Unwatch(QueryStreamId id, Stream& stream) {
+  if (!stream.watches) return;
+  stream.watches = false;
+  auto it = rings_.find(stream.query.primitive);
+  it->second.watchers.erase(id);
+  if (stream.waits) std::erase(it->second.waiting, id);
+  stream.waits = false;
+  if (it->second.watchers.empty()) rings_.erase(it);
+}
+
+bool LocalQueries::HasWatchers(PrimitiveId primitive) const {
+  return rings_.contains(primitive);
+}
+
+void LocalQueries::Notify(PrimitiveId primitive, absl::string_view cursor,
+                          std::string output) {
+  auto it = rings_.find(primitive);
+  if (it == rings_.end()) return;
+  Ring& ring = it->second;
+  ring.bytes += kChangeOverhead + cursor.size() + output.size();
+  ring.changes.push_back({std::string(cursor), std::move(output)});
+  for (QueryStreamId id : ring.waiting) {
+    streams_.at(id).waits = false;
+    ready_.insert(id);
+  }
+  ring.waiting.clear();
+  Trim(ring);
+}
+
+void LocalQueries::Trim(Ring& ring) {
+  std::vector<QueryStreamId> behind;
+  uint64_t first = ring.first_position;
+  uint64_t count = ring.changes.size();
+  while (count > 0 && (count > limits_.watch_changes_max ||
+                       ring.bytes > limits_.watch_bytes_max)) {
+    const Change& change = ring.changes.front();
+    ring.bytes -= kChangeOverhead + change.cursor.size() + change.output.size();
+    ring.changes.pop_front();
+    --count;
+    ++first;
+  }
+  if (first == ring.first_position) return;
+  ring.first_position = first;
+  for (QueryStreamId id : ring.watchers) {
+    if (streams_.at(id).next_position < first) behind.push_back(id);
+  }
+  // May be the end of the ring: last.
+  for (QueryStreamId id : behind) End(id, streams_.at(id), State::kOverflow);
+}
+
+std::vector<QueryStreamId> LocalQueries::TakeReady() {
+  std::vector<QueryStreamId> ready(ready_.begin(), ready_.end());
+  ready_.clear();
+  return ready;
+}
+
+}  // namespace session

@@ -1,0 +1,44 @@
+// Box is a primitive for the tests of session/: a little of everything that a
+// primitive can ask of the state machine. Inputs are words separated by spaces.
+//
+//   Add                 adds 1 to its count, answers the count
+//   Put KEY VALUE [TTL] stores; an event and a change, "KEY=VALUE"
+//   Drop KEY            removes; an event and a change, "KEY!"
+//   Lock [TIMEOUT]      answers "locked", or waits for it, then kTimeout
+//   Unlock              releases; kConflict if the session does not hold it
+//   Hold N              the session holds N more items, which its end releases
+//   Fail, Silent        a domain error; no answer at all
+//   Events [KEY]        a stream command
+//   Get KEY             a query
+//   List [watch]        a stream query: "KEY=VALUE"
+
+#ifndef SESSION_TESTING_BOX_H_
+#define SESSION_TESTING_BOX_H_
+
+#include <cstdint>
+
+#include "session/registry.h"
+
+namespace session::testing {
+
+// Operations of a box; the same numbers for "crate", its twin.
+enum BoxOperation : uint32_t {
+  kAdd = 1,
+  kPut,
+  kDrop,
+  kLock,
+  kUnlock,
+  kHold,
+  kFail,
+  kSilent,
+  kEvents,
+  kGet,
+  kList,
+};
+
+// "box" (test.Box, test.OldBox) and "crate" (test.Crate), which is the same.
+const Registry& BoxRegistry();
+
+}  // namespace session::testing
+
+#endif  // SESSION_TESTING_BOX_H_
