@@ -1,0 +1,102 @@
+// The server's process: flags, start, signals, stop.
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "server/flags.h"
+#include "server/server.h"
+
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+// How long partitions may take to serve before that is said.
+constexpr uint64_t kStartNs = 10'000'000'000;
+
+// One line, whatever the message.
+void Complain(absl::string_view message) {
+  const std::string line = absl::StrCat("server: ", message, "\n");
+  // Not a stream: other threads may be in the middle of theirs.
+  [[maybe_unused]] ssize_t written =
+      write(STDERR_FILENO, line.data(), line.size());
+}
+
+// The node cannot go on: nothing was acknowledged since, and nothing will be.
+void Die(absl::Status status) {
+  Complain(absl::StrCat("fatal: ", status.message()));
+  _exit(kExitFailed);
+}
+
+void Greet(const server::Options& options, const server::Server& server) {
+  std::cout << "multiraft " << server::kVersion << "\n"
+            << "  clients     " << server.client_address() << "\n"
+            << "  peers       " << options.peer_listen
+            << "  (opens when the node has peers)\n"
+            << "  http        " << options.http_listen
+            << "  (reserved, not served yet)\n"
+            << "  data        " << options.data_dir << "\n"
+            << "  node        " << options.node << " of cluster "
+            << options.cluster_name << ", alone\n"
+            << "  partitions  " << options.partitions << "\n"
+            << "ready" << std::endl;
+}
+
+int Run(const server::Options& options) {
+  // Blocked before any thread starts, so that all inherit it and sigwait below
+  // is the one place that hears them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  absl::StatusOr<std::unique_ptr<server::Server>> server =
+      server::Server::Start(options, Die);
+  if (!server.ok()) {
+    Complain(server.status().message());
+    return kExitFailed;
+  }
+  if (!(*server)->WaitUntilServing(kStartNs)) {
+    LOG(WARNING) << "not all partitions serve yet; see multiraftctl status";
+  }
+  Greet(options, **server);
+
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  std::cout << "stopping" << std::endl;
+  // A second signal ends the process at once.
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  (*server)->Stop();
+  std::cout << "stopped" << std::endl;
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  google::InitGoogleLogging(argv[0]);
+  FLAGS_logtostderr = true;
+  absl::StatusOr<server::CommandLine> line =
+      server::ParseCommandLine(std::vector<std::string>(argv + 1, argv + argc));
+  if (!line.ok()) {
+    Complain(line.status().message());
+    return kExitUsage;
+  }
+  if (!line->text.empty()) {
+    std::cout << line->text;
+    return EXIT_SUCCESS;
+  }
+  return Run(line->options);
+}

@@ -1,0 +1,279 @@
+#include "server/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "partition/host.h"
+#include "partition/transport.h"
+#include "primitive/registry.h"
+#include "raft/configuration.h"
+#include "server/descriptors.h"
+#include "server/listen.h"
+#include "server/service/admin_service.h"
+#include "server/service/authorizer.h"
+#include "server/service/gateway.h"
+#include "server/service/health_service.h"
+#include "server/service/partition_service.h"
+#include "server/service/primitive_service.h"
+#include "server/service/session_service.h"
+#include "server/worker.h"
+#include "storage/store.h"
+
+namespace server {
+namespace {
+
+// Clients that ping more often than this are told to calm down.
+constexpr int kPingIntervalMs = 10'000;
+
+// How often WaitUntilServing looks.
+constexpr auto kLookEvery = std::chrono::milliseconds(1);
+
+// A new partition of a node that is alone: one voter, this node.
+raft::Configuration SoleVoter(const Options& options, uint64_t incarnation) {
+  const raft::ReplicaId self(1);
+  return {.voters = {self},
+          .members = {{.replica = self,
+                       .node = options.node,
+                       .incarnation = incarnation,
+                       .peer_address = options.peer_listen,
+                       .api_address = options.listen}}};
+}
+
+// Makes the partitions that are missing: all of them at the first start, and
+// those a crash left over.
+absl::Status CreatePartitions(const Options& options, storage::Store& store) {
+  ASSIGN_OR_RETURN(const std::vector<base::PartitionId> present,
+                   store.ListPartitions());
+  const std::set<base::PartitionId> known(present.begin(), present.end());
+  const raft::Configuration configuration =
+      SoleVoter(options, store.identity().incarnation);
+  for (uint32_t i = 1; i <= options.partitions; ++i) {
+    const base::PartitionId id(i);
+    if (known.count(id) != 0) continue;
+    RETURN_IF_ERROR(store.CreatePartition(id, configuration));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(const Options& options, std::function<void(absl::Status)> on_fatal)
+      : options(options),
+        on_fatal(std::move(on_fatal)),
+        started_ns(base::SystemClock().MonotonicNanos()) {}
+
+  absl::Status OpenStore();
+  void StartWorkers();
+  absl::Status OpenHost();
+  void MakeServices();
+  absl::Status Listen();
+  void Describe(::multiraft::admin::v1::StatusResponse& response) const;
+  void Stop();
+
+  // Waits until the workers have run what was posted so far.
+  void FlushWorkers();
+
+  const Options options;
+  const std::function<void(absl::Status)> on_fatal;
+  const int64_t started_ns;
+  bool stopped = false;
+
+  // In the order in which they use each other; destroyed from the end.
+  service::AllowAll authorizer;
+  partition::NoTransport transport;
+  std::unique_ptr<storage::Store> store;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<partition::Host> host;
+  std::unique_ptr<service::Gateway> gateway;
+  std::vector<std::unique_ptr<service::RawService>> services;
+  std::unique_ptr<grpc::Server> grpc_server;
+  std::string client_address;
+};
+
+absl::Status Server::Impl::OpenStore() {
+  ASSIGN_OR_RETURN(store, storage::Store::Open(
+                              {.directory = options.data_dir,
+                               .identity = {.cluster = options.cluster_name,
+                                            .node = options.node,
+                                            .mode = "single",
+                                            .partitions = options.partitions},
+                               .on_fatal = on_fatal}));
+  return CreatePartitions(options, *store);
+}
+
+void Server::Impl::StartWorkers() {
+  const uint32_t count =
+      options.workers != 0
+          ? options.workers
+          : std::max<uint32_t>(1, std::thread::hardware_concurrency());
+  for (uint32_t i = 0; i < count; ++i) {
+    workers.push_back(std::make_unique<Worker>(absl::StrCat("worker-", i),
+                                               base::SystemClock()));
+    workers.back()->Start();
+  }
+}
+
+absl::Status Server::Impl::OpenHost() {
+  partition::Options own = options.partition;
+  own.node = options.node;
+  std::vector<partition::Executor*> executors;
+  for (const auto& worker : workers) executors.push_back(worker.get());
+  ASSIGN_OR_RETURN(
+      host, partition::Host::Open(own,
+                                  {.clock = base::SystemClock(),
+                                   .executors = std::move(executors),
+                                   .store = *store,
+                                   .transport = transport,
+                                   .registry = primitive::BuiltinRegistry()},
+                                  base::SecureSeed(), on_fatal));
+  host->Start();
+  return absl::OkStatus();
+}
+
+void Server::Impl::MakeServices() {
+  gateway = std::make_unique<service::Gateway>(
+      options.service,
+      service::Directory{
+          .find = [this](base::PartitionId id) { return host->Find(id); },
+          .all = [this] { return host->All(); }},
+      authorizer, *workers.front(), base::SystemClock());
+  services.push_back(std::make_unique<service::PartitionService>(*gateway));
+  services.push_back(std::make_unique<service::SessionService>(*gateway));
+  for (const session::PrimitiveType& type :
+       primitive::BuiltinRegistry().types()) {
+    services.push_back(
+        std::make_unique<service::PrimitiveService>(type, *gateway));
+  }
+  services.push_back(std::make_unique<service::AdminService>(
+      [this](auto& response) { Describe(response); }, *gateway));
+  std::set<std::string> names = {"grpc.health.v1.Health"};
+  for (const auto& service : services) names.insert(service->name());
+  for (const std::string& name : names) {
+    if (!CanDescribe(name)) {
+      LOG(WARNING) << "reflection cannot describe " << name;
+    }
+  }
+  services.push_back(
+      std::make_unique<service::HealthService>(std::move(names), *gateway));
+}
+
+absl::Status Server::Impl::Listen() {
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // Otherwise a second server takes half of the connections (measured).
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kPingIntervalMs);
+  builder.AddChannelArgument(
+      GRPC_ARG_MAX_CONCURRENT_STREAMS,
+      static_cast<int>(options.streams_per_connection_max));
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.request_bytes_max));
+  builder.SetMaxSendMessageSize(-1);
+  int port = 0;
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(),
+                           &port);
+  for (const auto& service : services) builder.RegisterService(service.get());
+  grpc_server = builder.BuildAndStart();
+  if (grpc_server == nullptr || port == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot listen on ", options.listen, " (--listen)"));
+  }
+  const size_t colon = options.listen.rfind(':');
+  client_address = absl::StrCat(options.listen.substr(0, colon), ":", port);
+  return absl::OkStatus();
+}
+
+void Server::Impl::Describe(
+    ::multiraft::admin::v1::StatusResponse& response) const {
+  response.set_node_id(options.node.value());
+  response.set_version(kVersion);
+  response.set_mode(store->identity().mode);
+  response.set_data_dir(options.data_dir);
+  response.set_data_format(storage::kDataFormat);
+  response.set_uptime_ms(static_cast<uint64_t>(
+      (base::SystemClock().MonotonicNanos() - started_ns) / 1'000'000));
+  response.mutable_disk()->set_fsyncs(store->synced_batches());
+}
+
+void Server::Impl::FlushWorkers() {
+  for (const auto& worker : workers) {
+    std::promise<void> done;
+    worker->Post([&done] { done.set_value(); });
+    done.get_future().wait();
+  }
+}
+
+void Server::Impl::Stop() {
+  if (std::exchange(stopped, true)) return;
+  if (gateway != nullptr) gateway->Close();
+  if (grpc_server != nullptr) {
+    // Returns as soon as the last call has ended; cancels what is left then.
+    grpc_server->Shutdown(std::chrono::system_clock::now() +
+                          std::chrono::nanoseconds(options.drain_timeout_ns));
+    grpc_server->Wait();
+  }
+  if (host != nullptr) {
+    host->Stop();
+    // The partitions write nothing more behind this.
+    FlushWorkers();
+  }
+  if (store != nullptr) store->Close();
+  for (const auto& worker : workers) worker->Stop();
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    const Options& options, std::function<void(absl::Status)> on_fatal) {
+  // Before anything is made on disk.
+  RETURN_IF_ERROR(CheckCanListen("listen", options.listen));
+  auto impl = std::make_unique<Impl>(options, std::move(on_fatal));
+  Impl& parts = *impl;
+  // From here on its destructor cleans up whatever was started.
+  std::unique_ptr<Server> server(new Server(std::move(impl)));
+  RETURN_IF_ERROR(parts.OpenStore());
+  parts.StartWorkers();
+  RETURN_IF_ERROR(parts.OpenHost());
+  parts.MakeServices();
+  RETURN_IF_ERROR(parts.Listen());
+  return server;
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() { Stop(); }
+
+bool Server::WaitUntilServing(uint64_t timeout_ns) const {
+  base::Clock& clock = base::SystemClock();
+  const int64_t start = clock.MonotonicNanos();
+  while (!impl_->gateway->AllServing()) {
+    if (clock.MonotonicNanos() - start > static_cast<int64_t>(timeout_ns)) {
+      return false;
+    }
+    std::this_thread::sleep_for(kLookEvery);
+  }
+  return true;
+}
+
+void Server::Stop() { impl_->Stop(); }
+
+const std::string& Server::client_address() const {
+  return impl_->client_address;
+}
+
+}  // namespace server

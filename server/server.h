@@ -1,0 +1,58 @@
+// Server is one node: its store, its partitions on their workers, and the
+// services that clients call, wired together and stopped in order.
+//
+// Used on one thread; tests run it in their own process on port 0.
+
+#ifndef SERVER_SERVER_H_
+#define SERVER_SERVER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/options.h"
+
+namespace server {
+
+// Of the binary, for people.
+inline constexpr char kVersion[] = "0.1.0";
+
+class Server {
+ public:
+  // Opens the data directory, or makes it with partitions 1 to
+  // `options.partitions`, and listens. One sentence says what to do about
+  // FailedPrecondition: the port is taken, or the directory is in use or
+  // another's; DataLoss: the data is damaged.
+  //
+  // `on_fatal` is called on any thread, perhaps more than once, when the node
+  // cannot go on: nothing more is acknowledged, and the process should end.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const Options& options, std::function<void(absl::Status)> on_fatal);
+
+  // As Stop.
+  ~Server();
+
+  // Waits until all partitions serve; false if they do not in time.
+  bool WaitUntilServing(uint64_t timeout_ns) const;
+
+  // Refuses new work and ends all streams; gives calls in flight
+  // `options.drain_timeout_ns`; stops the partitions; drains and closes the
+  // store; joins the workers. May be called again.
+  void Stop();
+
+  // "127.0.0.1:5678", with the port that was taken.
+  const std::string& client_address() const;
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace server
+
+#endif  // SERVER_SERVER_H_

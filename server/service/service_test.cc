@@ -1,0 +1,569 @@
+// The services over real gRPC, in front of a partition that the test plays.
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <string>
+
+#include "atomix/multiraft/counter/v1/service.grpc.pb.h"
+#include "atomix/multiraft/map/v1/service.grpc.pb.h"
+#include "atomix/multiraft/v1/partition.grpc.pb.h"
+#include "atomix/multiraft/v1/session.grpc.pb.h"
+#include "gmock/gmock.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "multiraft/admin/v1/admin.grpc.pb.h"
+#include "multiraft/disk/v1/command.pb.h"
+#include "primitive/registry.h"
+#include "server/service/admin_service.h"
+#include "server/service/authorizer.h"
+#include "server/service/gateway.h"
+#include "server/service/health_service.h"
+#include "server/service/partition_service.h"
+#include "server/service/primitive_service.h"
+#include "server/service/session_service.h"
+#include "server/service/testing/fake_partition.h"
+
+namespace server::service {
+namespace {
+
+namespace v1 = ::atomix::multiraft::v1;
+namespace counter = ::atomix::multiraft::counter::v1;
+namespace map = ::atomix::multiraft::map::v1;
+using session::Applied;
+using ::testing::HasSubstr;
+
+// Runs nothing by itself.
+class ManualExecutor : public partition::Executor {
+ public:
+  void Post(absl::AnyInvocable<void()> task) override {
+    PostAfter(0, std::move(task));
+  }
+  void PostAfter(uint64_t, absl::AnyInvocable<void()> task) override {
+    base::MutexLock lock(mu_);
+    tasks_.push_back(std::move(task));
+    added_.SignalAll();
+  }
+  // Waits for a task, and runs it.
+  void RunOne() {
+    absl::AnyInvocable<void()> task;
+    {
+      base::MutexLock lock(mu_);
+      while (tasks_.empty()) added_.Wait(mu_);
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    }
+    task();
+  }
+
+ private:
+  base::Mutex mu_;
+  base::CondVar added_;
+  std::deque<absl::AnyInvocable<void()>> tasks_;
+};
+
+// Refuses one RPC, and remembers what it was asked.
+class RefuseOne : public Authorizer {
+ public:
+  absl::Status Check(const Caller& caller,
+                     const DecodedOperation& operation) override {
+    base::MutexLock lock(mu_);
+    request_id = caller.request_id;
+    primitive = operation.primitive;
+    writes = operation.writes;
+    if (operation.rpc != refused) return absl::OkStatus();
+    return absl::PermissionDeniedError("not you");
+  }
+
+  base::Mutex mu_;
+  std::string refused;
+  std::string request_id;
+  session::PrimitiveId primitive;
+  bool writes = false;
+};
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  ServiceTest()
+      : gateway_(
+            Options{},
+            {.find =
+                 [this](base::PartitionId id) {
+                   return id == partition_->id() ? partition_.get() : nullptr;
+                 },
+             .all =
+                 [this] {
+                   return std::vector<partition::Partition*>{partition_.get()};
+                 }},
+            authorizer_, timer_, base::SystemClock()) {
+    services_.push_back(std::make_unique<PartitionService>(gateway_));
+    services_.push_back(std::make_unique<SessionService>(gateway_));
+    for (const auto& type : primitive::BuiltinRegistry().types()) {
+      services_.push_back(std::make_unique<PrimitiveService>(type, gateway_));
+    }
+    services_.push_back(std::make_unique<AdminService>(
+        [](auto& response) { response.set_node_id(3); }, gateway_));
+    services_.push_back(std::make_unique<HealthService>(
+        std::set<std::string>{"atomix.multiraft.v1.Partition"}, gateway_));
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port);
+    for (auto& service : services_) builder.RegisterService(service.get());
+    server_ = builder.BuildAndStart();
+    channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                                   grpc::InsecureChannelCredentials());
+  }
+
+  ~ServiceTest() override {
+    gateway_.Close();
+    server_->Shutdown(std::chrono::system_clock::now());
+    server_->Wait();
+  }
+
+  static counter::IncrementRequest Increment(uint64_t sequence = 5) {
+    counter::IncrementRequest request;
+    Address(*request.mutable_headers()->mutable_operation());
+    request.mutable_headers()->set_sequence_num(sequence);
+    request.mutable_input()->set_delta(3);
+    return request;
+  }
+  static void Address(v1::OperationRequestHeaders& operation) {
+    auto& primitive = *operation.mutable_session();
+    primitive.set_primitive_id(11);
+    primitive.mutable_session()->set_session_id(9);
+    primitive.mutable_session()->mutable_partition()->set_partition_id(1);
+  }
+  static map::EventsRequest Events() {
+    map::EventsRequest request;
+    Address(*request.mutable_headers()->mutable_operation());
+    request.mutable_headers()->set_sequence_num(8);
+    request.mutable_input();
+    return request;
+  }
+
+  // Answers the next proposal with `applied` while `call` runs.
+  template <class Call>
+  grpc::Status Answering(Applied applied, Call call) {
+    auto status = std::async(std::launch::async, call);
+    FakePartition::Proposed proposed = partition_->TakeProposal();
+    EXPECT_TRUE(command_.ParseFromString(proposed.request.bytes));
+    kind_ = proposed.request.kind;
+    std::move(proposed.completion).Complete(std::move(applied));
+    return status.get();
+  }
+  template <class Call>
+  grpc::Status Refusing(partition::Refusal refusal, Call call) {
+    auto status = std::async(std::launch::async, call);
+    std::move(partition_->TakeProposal().completion).Refuse(std::move(refusal));
+    return status.get();
+  }
+  std::string Trailer(const char* key) {
+    const auto& trailers = context_.GetServerTrailingMetadata();
+    auto found = trailers.find(key);
+    return found == trailers.end()
+               ? ""
+               : std::string(found->second.data(), found->second.size());
+  }
+
+  std::shared_ptr<FakePartition> partition_ =
+      std::make_shared<FakePartition>(base::PartitionId(1));
+  RefuseOne authorizer_;
+  ManualExecutor timer_;
+  Gateway gateway_;
+  std::vector<std::unique_ptr<RawService>> services_;
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  grpc::ClientContext context_;
+  ::multiraft::disk::v1::Command command_;
+  partition::CommandRequest::Kind kind_{};
+};
+
+TEST_F(ServiceTest, ACommandReachesTheLogWithEverythingItSays) {
+  auto stub = counter::Counter::NewStub(channel_);
+  counter::IncrementOutput output;
+  output.set_value(10);
+  counter::IncrementResponse response;
+  const grpc::Status status = Answering(
+      {.outcome = Applied::Outcome::kAnswered,
+       .index = 20,
+       .output = {.number = 1,
+                  .index = 20,
+                  .result = session::Ok(output.SerializeAsString())}},
+      [&] { return stub->Increment(&context_, Increment(), &response); });
+  ASSERT_TRUE(status.ok()) << status.error_message();
+
+  const auto& command = command_.session_command();
+  EXPECT_EQ(command.session_id(), 9u);
+  EXPECT_EQ(command.sequence_num(), 5u);
+  EXPECT_EQ(command.generation(), 1u);
+  EXPECT_NE(command.input_hash(), 0u);
+  EXPECT_EQ(command.primitive().primitive_id(), 11u);
+  EXPECT_EQ(command.primitive().type(), "counter");
+  EXPECT_EQ(command.primitive().input(),
+            Increment().input().SerializeAsString());
+
+  EXPECT_EQ(response.output().value(), 10);
+  EXPECT_EQ(response.headers().output_sequence_num(), 1u);
+  const auto& primitive = response.headers().operation().session();
+  EXPECT_EQ(primitive.session().partition().index(), 20u);
+}
+
+TEST_F(ServiceTest, AFailureOfThePrimitiveIsInTheHeadersWithoutOutput) {
+  auto stub = counter::Counter::NewStub(channel_);
+  counter::IncrementResponse response;
+  const grpc::Status status = Answering(
+      {.outcome = Applied::Outcome::kAnswered,
+       .index = 20,
+       .output = {.number = 1,
+                  .result = session::Failure(
+                      session::OperationStatus::kForbidden, "no primitive")}},
+      [&] { return stub->Increment(&context_, Increment(), &response); });
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(response.headers().operation().status(),
+            v1::OperationResponseHeaders::FORBIDDEN);
+  EXPECT_EQ(response.headers().operation().message(), "no primitive");
+  EXPECT_FALSE(response.has_output());
+}
+
+TEST_F(ServiceTest, TheSameNumberWithAnotherInputHasAnotherHash) {
+  auto stub = counter::Counter::NewStub(channel_);
+  std::set<uint64_t> hashes;
+  for (int64_t delta : {1, 2, 1}) {
+    grpc::ClientContext context;
+    counter::IncrementRequest request = Increment();
+    request.mutable_input()->set_delta(delta);
+    counter::IncrementResponse response;
+    Answering({.outcome = Applied::Outcome::kAnswered},
+              [&] { return stub->Increment(&context, request, &response); });
+    hashes.insert(command_.session_command().input_hash());
+  }
+  EXPECT_EQ(hashes.size(), 2u);
+}
+
+TEST_F(ServiceTest, RefusalsCarryOutcomeAndHint) {
+  auto stub = counter::Counter::NewStub(channel_);
+  counter::IncrementResponse response;
+  const grpc::Status status = Refusing(
+      {.status = absl::UnavailableError("busy"),
+       .outcome = partition::Outcome::kNotProposed,
+       .retry_after_ms = 250},
+      [&] { return stub->Increment(&context_, Increment(), &response); });
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_message(), "busy");
+  EXPECT_EQ(Trailer("multiraft-outcome"), "not-proposed");
+  EXPECT_EQ(Trailer("multiraft-retry-after-ms"), "250");
+
+  const Error decoded =
+      DecodeError(status, context_.GetServerTrailingMetadata());
+  EXPECT_TRUE(absl::IsUnavailable(decoded.refusal.status));
+  EXPECT_EQ(decoded.refusal.outcome, partition::Outcome::kNotProposed);
+  EXPECT_EQ(decoded.refusal.retry_after_ms, 250u);
+}
+
+TEST_F(ServiceTest, ADroppedCommandHasAnUnknownOutcome) {
+  auto stub = counter::Counter::NewStub(channel_);
+  counter::IncrementResponse response;
+  auto status = std::async(std::launch::async, [&] {
+    return stub->Increment(&context_, Increment(), &response);
+  });
+  { FakePartition::Proposed dropped = partition_->TakeProposal(); }
+  EXPECT_EQ(status.get().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(Trailer("multiraft-outcome"), "unknown");
+}
+
+TEST_F(ServiceTest, AnUnknownOutcomeOfOpenSessionIsNotRetriedByDrivers) {
+  auto stub = v1::Partition::NewStub(channel_);
+  v1::OpenSessionRequest request;
+  request.mutable_headers()->set_partition_id(1);
+  request.mutable_input()->mutable_timeout()->set_seconds(60);
+  v1::OpenSessionResponse response;
+  const grpc::Status status = Refusing(
+      {.status = absl::UnavailableError("leadership was lost"),
+       .outcome = partition::Outcome::kUnknown},
+      [&] { return stub->OpenSession(&context_, request, &response); });
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(Trailer("multiraft-outcome"), "unknown");
+}
+
+TEST_F(ServiceTest, OpenSessionAnswersWithTheSession) {
+  auto stub = v1::Partition::NewStub(channel_);
+  v1::OpenSessionRequest request;
+  request.mutable_headers()->set_partition_id(1);
+  request.mutable_input()->mutable_timeout()->set_nanos(500'000'000);
+  v1::OpenSessionResponse response;
+  const grpc::Status status = Answering(
+      {.outcome = Applied::Outcome::kSessionOpened,
+       .index = 31,
+       .session = session::SessionId(31)},
+      [&] { return stub->OpenSession(&context_, request, &response); });
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(kind_, partition::CommandRequest::Kind::kOpenSession);
+  EXPECT_EQ(command_.open_session().timeout_ns(), 500'000'000u);
+  EXPECT_EQ(response.output().session_id(), 31u);
+  EXPECT_EQ(response.headers().index(), 31u);
+}
+
+TEST_F(ServiceTest, AnUnknownSessionIsDataLossForKeepAliveOnly) {
+  auto partitions = v1::Partition::NewStub(channel_);
+  v1::KeepAliveRequest request;
+  request.mutable_headers()->set_partition_id(1);
+  request.mutable_input()->set_session_id(9);
+  request.mutable_input()->set_input_filter(
+      R"({"m":1,"k":9223372036854775808,"b":"AAAAAAAAAAA="})");
+  (*request.mutable_input()->mutable_last_output_sequence_nums())[70] = 2;
+  (*request.mutable_input()->mutable_last_output_sequence_nums())[8] = 5;
+  v1::KeepAliveResponse response;
+  grpc::Status status = Answering(
+      {.outcome = Applied::Outcome::kUnknownSession},
+      [&] { return partitions->KeepAlive(&context_, request, &response); });
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(status.error_message(), "session not found");
+  ASSERT_EQ(command_.keep_alive().acknowledgements_size(), 2);
+  EXPECT_EQ(command_.keep_alive().acknowledgements(0).sequence_num(), 8u);
+  EXPECT_EQ(command_.keep_alive().acknowledgements(1).sequence_num(), 70u);
+
+  auto counters = counter::Counter::NewStub(channel_);
+  counter::IncrementResponse increment;
+  grpc::ClientContext context;
+  status = Answering({.outcome = Applied::Outcome::kUnknownSession}, [&] {
+    return counters->Increment(&context, Increment(), &increment);
+  });
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(status.error_message(), "session not found");
+}
+
+TEST_F(ServiceTest, CreatePrimitiveAnswersWithoutAnOutputNumber) {
+  auto stub = v1::Session::NewStub(channel_);
+  v1::CreatePrimitiveRequest request;
+  Address(*request.mutable_headers()->mutable_operation());
+  request.mutable_headers()->set_sequence_num(1);
+  request.mutable_input()->mutable_spec()->set_service(
+      "atomix.runtime.counter.v1.Counter");
+  request.mutable_input()->mutable_spec()->set_name("hits");
+  v1::CreatePrimitiveOutput output;
+  output.set_primitive_id(12);
+  v1::CreatePrimitiveResponse response;
+  const grpc::Status status = Answering(
+      {.outcome = Applied::Outcome::kAnswered,
+       .index = 12,
+       .output = {.number = 1,
+                  .result = session::Ok(output.SerializeAsString())}},
+      [&] { return stub->CreatePrimitive(&context_, request, &response); });
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(command_.session_command().create_primitive().name(), "hits");
+  EXPECT_EQ(response.output().primitive_id(), 12u);
+  EXPECT_EQ(response.headers().output_sequence_num(), 0u);
+}
+
+TEST_F(ServiceTest, ADeadlineEndsTheCallAndItsLateAnswerIsIgnored) {
+  auto stub = counter::Counter::NewStub(channel_);
+  counter::IncrementResponse response;
+  context_.set_deadline(std::chrono::system_clock::now() +
+                        std::chrono::milliseconds(50));
+  auto status = std::async(std::launch::async, [&] {
+    return stub->Increment(&context_, Increment(), &response);
+  });
+  FakePartition::Proposed proposed = partition_->TakeProposal();
+  EXPECT_EQ(status.get().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  std::move(proposed.completion)
+      .Complete({.outcome = Applied::Outcome::kAnswered});
+}
+
+TEST_F(ServiceTest, AnAnswerAfterTheServerIsGoneTouchesNothing) {
+  auto stub = counter::Counter::NewStub(channel_);
+  counter::IncrementResponse response;
+  auto status = std::async(std::launch::async, [&] {
+    return stub->Increment(&context_, Increment(), &response);
+  });
+  FakePartition::Proposed proposed = partition_->TakeProposal();
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Wait();
+  EXPECT_FALSE(status.get().ok());
+  std::move(proposed.completion)
+      .Complete({.outcome = Applied::Outcome::kAnswered});
+}
+
+TEST_F(ServiceTest, AStreamWritesTheNextOutputWhenTheLastWasTaken) {
+  auto stub = map::Map::NewStub(channel_);
+  auto reader = stub->Events(&context_, Events());
+  FakePartition::Opened opened = partition_->TakeStream();
+  EXPECT_EQ(opened.command.kind, partition::CommandRequest::Kind::kStream);
+  EXPECT_EQ(opened.command.key.sequence, session::SequenceNum(8));
+  for (uint64_t number : {1, 2, 3}) {
+    opened.sink->Write({.number = number, .index = 40 + number});
+    map::EventsResponse response;
+    ASSERT_TRUE(reader->Read(&response));
+    EXPECT_EQ(response.headers().output_sequence_num(), number);
+    EXPECT_EQ(partition_->TakeWritable(), opened.id);
+  }
+  opened.sink->End({});
+  map::EventsResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(ServiceTest, AStreamThatEndsBehindAWriteDeliversTheWrite) {
+  auto stub = map::Map::NewStub(channel_);
+  auto reader = stub->Events(&context_, Events());
+  FakePartition::Opened opened = partition_->TakeStream();
+  opened.sink->Write({.number = 1,
+                      .result = session::Failure(
+                          session::OperationStatus::kForbidden, "closed")});
+  opened.sink->End({.status = absl::AbortedError("replaced")});
+  map::EventsResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.headers().operation().status(),
+            v1::OperationResponseHeaders::FORBIDDEN);
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::ABORTED);
+}
+
+TEST_F(ServiceTest, ACancelledStreamIsClosedOnceAndItsSinkMayLiveOn) {
+  auto stub = map::Map::NewStub(channel_);
+  auto reader = stub->Events(&context_, Events());
+  FakePartition::Opened opened = partition_->TakeStream();
+  context_.TryCancel();
+  EXPECT_EQ(partition_->TakeClosed(), opened.id);
+  opened.sink->Write({.number = 1});
+  opened.sink->End({});
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(ServiceTest, AStreamOfAPartitionElsewhereIsHeldBeforeItIsRefused) {
+  auto stub = map::Map::NewStub(channel_);
+  map::EventsRequest request = Events();
+  request.mutable_headers()
+      ->mutable_operation()
+      ->mutable_session()
+      ->mutable_session()
+      ->mutable_partition()
+      ->set_partition_id(2);
+  auto reader = stub->Events(&context_, request);
+  timer_.RunOne();  // Nothing is answered before.
+  map::EventsResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  const grpc::Status status = reader->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("partition 2"));
+}
+
+TEST_F(ServiceTest, ClosingEndsStreamsAndRefusesNewWork) {
+  auto stub = map::Map::NewStub(channel_);
+  auto reader = stub->Events(&context_, Events());
+  FakePartition::Opened opened = partition_->TakeStream();
+  gateway_.Close();
+  map::EventsResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(partition_->TakeClosed(), opened.id);
+
+  auto counters = counter::Counter::NewStub(channel_);
+  counter::IncrementResponse increment;
+  grpc::ClientContext context;
+  EXPECT_EQ(counters->Increment(&context, Increment(), &increment).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(partition_->nothing_proposed());
+}
+
+TEST_F(ServiceTest, NothingPassesTheAuthorizerThatItRefuses) {
+  authorizer_.refused = "Increment";
+  auto stub = counter::Counter::NewStub(channel_);
+  context_.AddMetadata("x-request-id", "abc");
+  counter::IncrementResponse response;
+  const grpc::Status status =
+      stub->Increment(&context_, Increment(), &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(status.error_message(), "not you");
+  EXPECT_EQ(Trailer("multiraft-outcome"), "not-proposed");
+  EXPECT_TRUE(partition_->nothing_proposed());
+  base::MutexLock lock(authorizer_.mu_);
+  EXPECT_EQ(authorizer_.request_id, "abc");
+  EXPECT_EQ(authorizer_.primitive, session::PrimitiveId(11));
+  EXPECT_TRUE(authorizer_.writes);
+}
+
+TEST_F(ServiceTest, WatchSendsTheLeaderNowAndEachChange) {
+  partition_->SetLeader({.term = raft::Term(2), .leader = raft::ReplicaId(7)});
+  auto stub = v1::Partition::NewStub(channel_);
+  v1::WatchPartitionRequest request;
+  request.set_partition_id(1);
+  auto reader = stub->Watch(&context_, request);
+  v1::WatchPartitionResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_GT(response.timestamp().seconds(), 0);
+  EXPECT_EQ(response.leader_updated().term(), 2u);
+  EXPECT_EQ(response.leader_updated().leader(), 7u);
+  EXPECT_EQ(response.leader_updated().member().group_id(), 1u);
+  EXPECT_EQ(response.leader_updated().member().member_id(), 7u);
+
+  partition_->SetLeader({.term = raft::Term(3), .leader = raft::ReplicaId(8)});
+  partition_->SetLeader({.term = raft::Term(4), .leader = raft::ReplicaId(9)});
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.leader_updated().leader(), 8u);
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.leader_updated().leader(), 9u);
+
+  context_.TryCancel();
+  EXPECT_FALSE(reader->Read(&response));
+  partition_->WaitForListeners(0);
+}
+
+TEST_F(ServiceTest, HealthFollowsThePartitions) {
+  namespace health = ::grpc::health::v1;
+  auto stub = health::Health::NewStub(channel_);
+  const auto check = [&](const std::string& service) {
+    grpc::ClientContext context;
+    health::HealthCheckRequest request;
+    request.set_service(service);
+    health::HealthCheckResponse response;
+    const grpc::Status status = stub->Check(&context, request, &response);
+    return status.ok() ? static_cast<int>(response.status())
+                       : -static_cast<int>(status.error_code());
+  };
+  for (const char* name :
+       {"", "atomix.multiraft.v1.Partition", "partition/1"}) {
+    partition_->set_serving(true);
+    EXPECT_EQ(check(name), health::HealthCheckResponse::SERVING) << name;
+    partition_->set_serving(false);
+    EXPECT_EQ(check(name), health::HealthCheckResponse::NOT_SERVING) << name;
+  }
+  EXPECT_EQ(check("partition/2"), -grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(check("no.such.Service"), -grpc::StatusCode::NOT_FOUND);
+
+  health::HealthCheckRequest request;
+  health::HealthCheckResponse response;
+  auto reader = stub->Watch(&context_, request);
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.status(), health::HealthCheckResponse::NOT_SERVING);
+  partition_->set_serving(true);
+  // The first write may still be in flight when the watch looks.
+  auto change =
+      std::async(std::launch::async, [&] { return reader->Read(&response); });
+  while (change.wait_for(std::chrono::milliseconds(1)) !=
+         std::future_status::ready) {
+    timer_.RunOne();
+  }
+  EXPECT_TRUE(change.get());
+  EXPECT_EQ(response.status(), health::HealthCheckResponse::SERVING);
+}
+
+TEST_F(ServiceTest, AdminTellsOfNodeAndPartitions) {
+  auto stub = ::multiraft::admin::v1::Admin::NewStub(channel_);
+  ::multiraft::admin::v1::StatusResponse response;
+  ASSERT_TRUE(stub->Status(&context_, {}, &response).ok());
+  EXPECT_EQ(response.node_id(), 3u);
+  ASSERT_EQ(response.partitions_size(), 1);
+  EXPECT_EQ(response.partitions(0).partition_id(), 1u);
+  EXPECT_EQ(response.partitions(0).replica_id(), 7u);
+  EXPECT_EQ(response.partitions(0).index(), 42u);
+  EXPECT_TRUE(response.partitions(0).healthy());
+}
+
+}  // namespace
+}  // namespace server::service
