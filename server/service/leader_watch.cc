@@ -1,0 +1,92 @@
+#include "server/service/leader_watch.h"
+
+#include <memory>
+#include <utility>
+
+#include "atomix/multiraft/v1/partition.pb.h"
+
+namespace server::service {
+namespace {
+
+constexpr size_t kWaitingMax = 16;
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+
+}  // namespace
+
+void LeaderWatch::Subscribe() {
+  // The event names the replica that saw it, which only its status tells.
+  auto self = std::static_pointer_cast<LeaderWatch>(shared_from_this());
+  partition_.GetStatus([watch = std::weak_ptr<LeaderWatch>(self)](
+                           partition::PartitionStatus&& status) {
+    if (auto held = watch.lock()) held->Listen(status.replica);
+  });
+}
+
+void LeaderWatch::Listen(raft::ReplicaId self) {
+  auto shared = std::static_pointer_cast<LeaderWatch>(shared_from_this());
+  const uint64_t id = partition_.AddLeaderListener(
+      [self, watch = std::weak_ptr<LeaderWatch>(shared)](
+          const partition::LeaderInfo& info) {
+        if (auto held = watch.lock()) held->Changed(self, info);
+      });
+  {
+    base::MutexLock lock(mu_);
+    if (!gone_) {
+      listener_ = id;
+      return;
+    }
+  }
+  partition_.RemoveLeaderListener(id);
+}
+
+void LeaderWatch::Changed(raft::ReplicaId self,
+                          const partition::LeaderInfo& info) {
+  atomix::multiraft::v1::WatchPartitionResponse response;
+  const int64_t now = clock_.WallNanos();
+  response.mutable_timestamp()->set_seconds(now / kNanosPerSecond);
+  response.mutable_timestamp()->set_nanos(
+      static_cast<int32_t>(now % kNanosPerSecond));
+  auto& event = *response.mutable_leader_updated();
+  event.mutable_member()->set_group_id(partition_.id().value());
+  event.mutable_member()->set_member_id(self.value());
+  event.set_term(info.term.value());
+  event.set_leader(info.leader.value());
+  std::string message = response.SerializeAsString();
+  {
+    base::MutexLock lock(mu_);
+    if (gone_) return;
+    if (sending_) {
+      if (waiting_.size() == kWaitingMax) waiting_.pop_back();
+      waiting_.push_back(std::move(message));
+      return;
+    }
+    sending_ = true;
+  }
+  Send(message);
+}
+
+void LeaderWatch::Writable() {
+  std::string message;
+  {
+    base::MutexLock lock(mu_);
+    if (waiting_.empty()) {
+      sending_ = false;
+      return;
+    }
+    message = std::move(waiting_.front());
+    waiting_.pop_front();
+  }
+  Send(message);
+}
+
+void LeaderWatch::Gone() {
+  std::optional<uint64_t> listener;
+  {
+    base::MutexLock lock(mu_);
+    gone_ = true;
+    listener = std::exchange(listener_, std::nullopt);
+  }
+  if (listener.has_value()) partition_.RemoveLeaderListener(*listener);
+}
+
+}  // namespace server::service

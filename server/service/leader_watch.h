@@ -1,0 +1,49 @@
+// LeaderWatch is one Partition.Watch call: it sends who leads the partition
+// now, then each change.
+//
+// A client that is slower than elections misses some of them, never the last.
+
+#ifndef SERVER_SERVICE_LEADER_WATCH_H_
+#define SERVER_SERVICE_LEADER_WATCH_H_
+
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "partition/partition.h"
+#include "server/service/stream_call.h"
+
+namespace server::service {
+
+class LeaderWatch : public StreamCall {
+ public:
+  // `partition` and `clock` must outlive the call.
+  LeaderWatch(grpc::CallbackServerContext& context, OpenStreams& streams,
+              partition::Partition& partition, base::Clock& clock)
+      : StreamCall(context, streams), partition_(partition), clock_(clock) {}
+
+  // Starts to listen. Once.
+  void Subscribe();
+
+ private:
+  void Listen(raft::ReplicaId self);
+  void Changed(raft::ReplicaId self, const partition::LeaderInfo& info);
+  void Writable() override;
+  void Gone() override;
+
+  partition::Partition& partition_;
+  base::Clock& clock_;
+
+  base::Mutex mu_;
+  bool sending_ ABSL_GUARDED_BY(mu_) = false;
+  bool gone_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<uint64_t> listener_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::string> waiting_ ABSL_GUARDED_BY(mu_);  // At most 16.
+};
+
+}  // namespace server::service
+
+#endif  // SERVER_SERVICE_LEADER_WATCH_H_

@@ -1,0 +1,174 @@
+#include "server/service/partition_service.h"
+
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "atomix/multiraft/v1/partition.pb.h"
+#include "server/service/commands.h"
+#include "server/service/leader_watch.h"
+
+namespace server::service {
+namespace {
+
+namespace v1 = ::atomix::multiraft::v1;
+using Kind = partition::CommandRequest::Kind;
+
+absl::Status CheckPartition(absl::string_view field, uint32_t partition_id) {
+  if (partition_id != 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " is 0: partitions count from 1"));
+}
+
+// Reads a request {headers, input}; false if it was answered already.
+template <class Message>
+bool Decode(const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
+            Message& request) {
+  absl::Status status;
+  if (!ParseMessage(bytes, request)) {
+    status = absl::InvalidArgumentError("the request does not decode");
+  } else if (!request.has_headers()) {
+    status = absl::InvalidArgumentError("headers are missing");
+  } else if (!request.has_input()) {
+    status = absl::InvalidArgumentError("input is missing");
+  } else {
+    status = CheckPartition("headers.partition_id",
+                            request.headers().partition_id());
+  }
+  if (status.ok()) return true;
+  call->Reject(std::move(status));
+  return false;
+}
+
+// Proposes, and answers with what `respond` makes of the result; the index is
+// set here.
+template <class Response>
+void Propose(partition::Partition& partition, Kind kind, std::string command,
+             const std::shared_ptr<UnaryCall>& call,
+             void (*respond)(const session::Applied&, Response&)) {
+  partition.Propose(
+      {.kind = kind, .bytes = std::move(command)},
+      partition::Completion<session::Applied>(
+          [call, respond](partition::Reply<session::Applied> reply) {
+            if (reply.ok()) reply.refusal = partition::RefusalOf(reply.value);
+            if (!reply.ok()) return call->Fail({.refusal = reply.refusal});
+            Response response;
+            response.mutable_headers()->set_index(reply.value.index);
+            response.mutable_output();
+            respond(reply.value, response);
+            call->Answer(response.SerializeAsString());
+          }));
+}
+
+}  // namespace
+
+PartitionService::PartitionService(Gateway& gateway)
+    : RawService("atomix.multiraft.v1.Partition"), gateway_(gateway) {
+  AddUnary("OpenSession", {.repeatable = false},
+           [this](const std::shared_ptr<UnaryCall>& call,
+                  absl::string_view request) { OpenSession(call, request); });
+  AddUnary("KeepAlive",
+           {.unknown_session = gateway.options().unknown_session_code},
+           [this](const std::shared_ptr<UnaryCall>& call,
+                  absl::string_view request) { KeepAlive(call, request); });
+  AddUnary("CloseSession", {.repeatable = false},
+           [this](const std::shared_ptr<UnaryCall>& call,
+                  absl::string_view request) { CloseSession(call, request); });
+  AddServerStream("Watch", [this](grpc::CallbackServerContext& context,
+                                  absl::string_view request) {
+    return Watch(context, request);
+  });
+}
+
+void PartitionService::OpenSession(const std::shared_ptr<UnaryCall>& call,
+                                   absl::string_view bytes) {
+  v1::OpenSessionRequest request;
+  if (!Decode(call, bytes, request)) return;
+  partition::Reply<partition::Partition*> entered = gateway_.Enter(
+      call->context(),
+      {.service = name(),
+       .rpc = "OpenSession",
+       .writes = true,
+       .partition = base::PartitionId(request.headers().partition_id())});
+  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  absl::StatusOr<std::string> command =
+      OpenSessionCommand(request.input(), gateway_.options().limits);
+  if (!command.ok()) return call->Reject(std::move(command).status());
+  Propose<v1::OpenSessionResponse>(
+      *entered.value, Kind::kOpenSession, *std::move(command), call,
+      [](const session::Applied& applied, v1::OpenSessionResponse& response) {
+        response.mutable_output()->set_session_id(applied.session.value());
+      });
+}
+
+void PartitionService::KeepAlive(const std::shared_ptr<UnaryCall>& call,
+                                 absl::string_view bytes) {
+  v1::KeepAliveRequest request;
+  if (!Decode(call, bytes, request)) return;
+  const session::SessionId session(request.input().session_id());
+  partition::Reply<partition::Partition*> entered = gateway_.Enter(
+      call->context(),
+      {.service = name(),
+       .rpc = "KeepAlive",
+       .writes = true,
+       .partition = base::PartitionId(request.headers().partition_id()),
+       .session = session});
+  if (entered.ok() && session == session::SessionId(0)) {
+    entered.refusal = partition::UnknownSession();
+  }
+  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  absl::StatusOr<std::string> command =
+      KeepAliveCommand(request.input(), gateway_.options().limits);
+  if (!command.ok()) return call->Reject(std::move(command).status());
+  Propose<v1::KeepAliveResponse>(
+      *entered.value, Kind::kKeepAlive, *std::move(command), call,
+      [](const session::Applied&, v1::KeepAliveResponse&) {});
+}
+
+void PartitionService::CloseSession(const std::shared_ptr<UnaryCall>& call,
+                                    absl::string_view bytes) {
+  v1::CloseSessionRequest request;
+  if (!Decode(call, bytes, request)) return;
+  const session::SessionId session(request.input().session_id());
+  partition::Reply<partition::Partition*> entered = gateway_.Enter(
+      call->context(),
+      {.service = name(),
+       .rpc = "CloseSession",
+       .writes = true,
+       .partition = base::PartitionId(request.headers().partition_id()),
+       .session = session});
+  if (entered.ok() && session == session::SessionId(0)) {
+    entered.refusal = partition::UnknownSession();
+  }
+  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  Propose<v1::CloseSessionResponse>(
+      *entered.value, Kind::kCloseSession, CloseSessionCommand(request.input()),
+      call, [](const session::Applied&, v1::CloseSessionResponse&) {});
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* PartitionService::Watch(
+    grpc::CallbackServerContext& context, absl::string_view bytes) {
+  v1::WatchPartitionRequest request;
+  absl::Status status;
+  if (!ParseMessage(bytes, request)) {
+    status = absl::InvalidArgumentError("the request does not decode");
+  } else {
+    status = CheckPartition("partition_id", request.partition_id());
+  }
+  if (!status.ok()) {
+    return gateway_.RefuseStream(context,
+                                 {.status = std::move(status),
+                                  .outcome = partition::Outcome::kNotProposed});
+  }
+  partition::Reply<partition::Partition*> entered = gateway_.Enter(
+      context, {.service = name(),
+                .rpc = "Watch",
+                .partition = base::PartitionId(request.partition_id())});
+  if (!entered.ok()) return gateway_.RefuseStream(context, entered.refusal);
+  auto watch = StreamCall::Start<LeaderWatch>(context, gateway_.streams(),
+                                              *entered.value, gateway_.clock());
+  watch->Subscribe();
+  return watch.get();
+}
+
+}  // namespace server::service

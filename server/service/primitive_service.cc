@@ -1,0 +1,244 @@
+#include "server/service/primitive_service.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/service/commands.h"
+#include "server/service/envelope.h"
+#include "server/service/primitive_stream.h"
+
+namespace server::service {
+namespace {
+
+using partition::Outcome;
+using partition::Refusal;
+using session::OperationKind;
+
+// A request that passed the door.
+struct Entered {
+  Refusal refusal;  // Not OK: it did not.
+  partition::Partition* partition = nullptr;
+  bool has_input = false;
+};
+
+Refusal NotProposed(absl::Status status) {
+  return {.status = std::move(status), .outcome = Outcome::kNotProposed};
+}
+
+Entered EnterWith(Gateway& gateway, const grpc::CallbackServerContext& context,
+                  const session::PrimitiveType& type,
+                  const session::Operation& operation, bool writes,
+                  const Request& request) {
+  const RequestHeaders& headers = request.headers;
+  partition::Reply<partition::Partition*> reply =
+      gateway.Enter(context, {.service = type.service,
+                              .rpc = operation.rpc,
+                              .writes = writes,
+                              .partition = headers.partition,
+                              .session = headers.session,
+                              .primitive = headers.primitive,
+                              .input = request.input});
+  if (!reply.ok()) return {.refusal = std::move(reply.refusal)};
+  if (headers.session == session::SessionId(0)) {
+    return {.refusal = partition::UnknownSession()};
+  }
+  if (request.has_input) {
+    absl::Status status =
+        operation.check(request.input, gateway.options().limits);
+    if (!status.ok()) return {.refusal = NotProposed(std::move(status))};
+  }
+  return {.partition = reply.value, .has_input = request.has_input};
+}
+
+// What an operation without input answers (semantics 2.3).
+std::string NoInput(HeaderKind kind, absl::string_view what) {
+  return EncodeResponse(
+      kind, /*index=*/0, /*output_number=*/kind == HeaderKind::kCommand ? 1 : 0,
+      session::Failure(session::OperationStatus::kNotSupported,
+                       absl::StrCat(what, " not supported: input is missing")));
+}
+
+Refusal TooLarge(size_t size, uint64_t size_max) {
+  return NotProposed(absl::ResourceExhaustedError(
+      absl::StrCat("the command has ", size, " bytes, more than ", size_max)));
+}
+
+partition::QueryRequest QueryOf(const Request& request,
+                                const session::PrimitiveType& type,
+                                const session::Operation& operation) {
+  return {.query = {.session = request.headers.session,
+                    .sequence = request.headers.sequence,
+                    .primitive = request.headers.primitive,
+                    .type = &type,
+                    .operation = &operation,
+                    .input = std::string(request.input)},
+          .max_received_index = request.headers.max_received_index};
+}
+
+partition::CommandRequest CommandOf(partition::CommandRequest::Kind kind,
+                                    const Request& request,
+                                    const session::PrimitiveType& type,
+                                    const session::Operation& operation) {
+  return {.kind = kind,
+          .key = {.session = request.headers.session,
+                  .sequence = request.headers.sequence},
+          .bytes = PrimitiveCommand(request.headers, type, operation,
+                                    request.input)};
+}
+
+}  // namespace
+
+PrimitiveService::PrimitiveService(const session::PrimitiveType& type,
+                                   Gateway& gateway)
+    : RawService(type.service), type_(type), gateway_(gateway) {
+  for (const session::Operation& operation : type.operations) {
+    switch (operation.kind) {
+      case OperationKind::kCommand:
+        AddUnary(operation.rpc, {},
+                 [this, &operation](const std::shared_ptr<UnaryCall>& call,
+                                    absl::string_view request) {
+                   Command(operation, call, request);
+                 });
+        break;
+      case OperationKind::kQuery:
+        AddUnary(operation.rpc, {},
+                 [this, &operation](const std::shared_ptr<UnaryCall>& call,
+                                    absl::string_view request) {
+                   Query(operation, call, request);
+                 });
+        break;
+      case OperationKind::kStreamCommand:
+        AddServerStream(operation.rpc,
+                        [this, &operation](grpc::CallbackServerContext& context,
+                                           absl::string_view request) {
+                          return CommandStream(operation, context, request);
+                        });
+        break;
+      case OperationKind::kStreamQuery:
+        AddServerStream(operation.rpc,
+                        [this, &operation](grpc::CallbackServerContext& context,
+                                           absl::string_view request) {
+                          return QueryStream(operation, context, request);
+                        });
+        break;
+    }
+  }
+}
+
+void PrimitiveService::Command(const session::Operation& operation,
+                               const std::shared_ptr<UnaryCall>& call,
+                               absl::string_view bytes) {
+  Request request;
+  absl::Status status = DecodeRequest(bytes, HeaderKind::kCommand, request);
+  if (!status.ok()) return call->Reject(std::move(status));
+  Entered entered = EnterWith(gateway_, call->context(), type_, operation,
+                              /*writes=*/true, request);
+  if (entered.partition == nullptr) {
+    return call->Fail({.refusal = std::move(entered.refusal)});
+  }
+  if (!entered.has_input) {
+    return call->Answer(NoInput(HeaderKind::kCommand, "proposal"));
+  }
+
+  partition::CommandRequest command = CommandOf(
+      partition::CommandRequest::Kind::kUnary, request, type_, operation);
+  const uint64_t size_max = gateway_.options().entry_bytes_max;
+  if (command.bytes.size() > size_max) {
+    return call->Fail({.refusal = TooLarge(command.bytes.size(), size_max)});
+  }
+  entered.partition->Propose(
+      std::move(command),
+      partition::Completion<session::Applied>(
+          [call](partition::Reply<session::Applied> reply) {
+            if (reply.ok()) reply.refusal = partition::RefusalOf(reply.value);
+            if (!reply.ok()) return call->Fail({.refusal = reply.refusal});
+            const session::CommandOutput& output = reply.value.output;
+            call->Answer(EncodeResponse(HeaderKind::kCommand, reply.value.index,
+                                        output.number, output.result));
+          }));
+}
+
+void PrimitiveService::Query(const session::Operation& operation,
+                             const std::shared_ptr<UnaryCall>& call,
+                             absl::string_view bytes) {
+  Request request;
+  absl::Status status = DecodeRequest(bytes, HeaderKind::kQuery, request);
+  if (!status.ok()) return call->Reject(std::move(status));
+  Entered entered = EnterWith(gateway_, call->context(), type_, operation,
+                              /*writes=*/false, request);
+  if (entered.partition == nullptr) {
+    return call->Fail({.refusal = std::move(entered.refusal)});
+  }
+  if (!entered.has_input) {
+    return call->Answer(NoInput(HeaderKind::kQuery, "query"));
+  }
+  entered.partition->RunQuery(
+      QueryOf(request, type_, operation),
+      partition::Completion<session::QueryAnswer>(
+          [call](partition::Reply<session::QueryAnswer> reply) {
+            if (reply.ok() && reply.value.unknown_session) {
+              reply.refusal = partition::UnknownSession();
+            }
+            if (!reply.ok()) return call->Fail({.refusal = reply.refusal});
+            call->Answer(EncodeResponse(HeaderKind::kQuery, reply.value.index,
+                                        /*output_number=*/0,
+                                        reply.value.result));
+          }));
+}
+
+PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
+    const session::Operation& operation, grpc::CallbackServerContext& context,
+    absl::string_view bytes) {
+  Request request;
+  absl::Status status = DecodeRequest(bytes, HeaderKind::kCommand, request);
+  if (!status.ok()) {
+    return gateway_.RefuseStream(context, NotProposed(std::move(status)));
+  }
+  Entered entered = EnterWith(gateway_, context, type_, operation,
+                              /*writes=*/true, request);
+  if (entered.partition == nullptr) {
+    return gateway_.RefuseStream(context, std::move(entered.refusal));
+  }
+  if (!entered.has_input) {
+    return AnswerStream(context, gateway_.streams(),
+                        NoInput(HeaderKind::kCommand, "proposal"));
+  }
+
+  partition::CommandRequest command = CommandOf(
+      partition::CommandRequest::Kind::kStream, request, type_, operation);
+  const uint64_t size_max = gateway_.options().entry_bytes_max;
+  if (command.bytes.size() > size_max) {
+    return gateway_.RefuseStream(context,
+                                 TooLarge(command.bytes.size(), size_max));
+  }
+  auto stream = StreamCall::Start<PrimitiveStream>(
+      context, gateway_.streams(), *entered.partition, HeaderKind::kCommand);
+  stream->Opened(entered.partition->OpenStream(std::move(command), stream));
+  return stream.get();
+}
+
+PrimitiveService::StreamReactor* PrimitiveService::QueryStream(
+    const session::Operation& operation, grpc::CallbackServerContext& context,
+    absl::string_view bytes) {
+  Request request;
+  absl::Status status = DecodeRequest(bytes, HeaderKind::kQuery, request);
+  if (!status.ok()) {
+    return gateway_.RefuseStream(context, NotProposed(std::move(status)));
+  }
+  Entered entered = EnterWith(gateway_, context, type_, operation,
+                              /*writes=*/false, request);
+  if (entered.partition == nullptr) {
+    return gateway_.RefuseStream(context, std::move(entered.refusal));
+  }
+  if (!entered.has_input) {
+    return AnswerStream(context, gateway_.streams(),
+                        NoInput(HeaderKind::kQuery, "query"));
+  }
+  auto stream = StreamCall::Start<PrimitiveStream>(
+      context, gateway_.streams(), *entered.partition, HeaderKind::kQuery);
+  stream->Opened(
+      entered.partition->OpenQuery(QueryOf(request, type_, operation), stream));
+  return stream.get();
+}
+
+}  // namespace server::service

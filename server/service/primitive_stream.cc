@@ -1,0 +1,59 @@
+#include "server/service/primitive_stream.h"
+
+#include <utility>
+
+namespace server::service {
+
+void PrimitiveStream::Opened(partition::StreamId id) {
+  bool writable = false;
+  bool close = false;
+  {
+    base::MutexLock lock(mu_);
+    opened_ = true;
+    id_ = id;
+    close = gone_ && !ended_;
+    writable = std::exchange(writable_, false) && !gone_ && !ended_;
+  }
+  if (writable) partition_.StreamWritable(id);
+  if (close) partition_.CloseStream(id);
+}
+
+void PrimitiveStream::Write(session::CommandOutput output) {
+  Send(EncodeResponse(kind_, output.index, output.number, output.result));
+}
+
+void PrimitiveStream::End(partition::Refusal refusal) {
+  {
+    base::MutexLock lock(mu_);
+    ended_ = true;
+  }
+  StreamCall::End({.refusal = std::move(refusal)});
+}
+
+void PrimitiveStream::Writable() {
+  partition::StreamId id;
+  {
+    base::MutexLock lock(mu_);
+    if (ended_ || gone_) return;
+    if (!opened_) {
+      writable_ = true;
+      return;
+    }
+    id = id_;
+  }
+  partition_.StreamWritable(id);
+}
+
+void PrimitiveStream::Gone() {
+  partition::StreamId id;
+  {
+    base::MutexLock lock(mu_);
+    gone_ = true;
+    if (!opened_ || ended_) return;
+    id = id_;
+  }
+  // A stream command stays open in the state: its client may come back for it.
+  partition_.CloseStream(id);
+}
+
+}  // namespace server::service
