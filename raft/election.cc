@@ -56,10 +56,16 @@ void Raft::Impl::CheckQuorum() {
 
 // --- Roles ------------------------------------------------------------------
 
-// A replica that is no voter, or takes an image, never stands (P12, P16).
+// A replica that is no voter, or takes an image, never stands (P12, P16). Until
+// its removal is known to be committed it still does, without counting itself:
+// it may be the only one that has the entry (thesis 4.2.2).
 bool Raft::Impl::CanCampaign() const {
-  if (!is_voter() || is_installing()) return false;
+  const Configuration& committed = configurations_.At(log_.commit_index());
+  if (is_installing() || (!is_voter() && !committed.IsVoter(config_.self))) {
+    return false;
+  }
   const Member* self = configuration().FindMember(config_.self);
+  if (self == nullptr) self = committed.FindMember(config_.self);
   return self == nullptr || self->priority > 0;
 }
 
@@ -249,7 +255,7 @@ absl::Status Raft::Impl::TransferLeadership(ReplicaId target) {
   if (!configuration().IsVoter(target) ||
       (member != nullptr && member->priority == 0)) {
     return absl::FailedPreconditionError(
-        absl::StrCat("replica ", target.value(), " is no voter that leads"));
+        absl::StrCat("replica ", target.value(), " may not lead"));
   }
   transferee_ = target;
   transfer_elapsed_ = 0;

@@ -99,8 +99,8 @@ class Raft {
   void Tick(uint64_t elapsed_ns);
 
   // Moves a leader's log time between ticks, by what the monotonic clock moved
-  // since the last AdvanceTime or Tick; between two ticks by 2 * tick_ns at most
-  // altogether. So what enters the log now carries the time of now, and no
+  // since the last AdvanceTime or Tick; between two ticks by 2 * tick_ns at
+  // most altogether. So what enters the log now carries the time of now, and no
   // session lives shorter than its timeout.
   void AdvanceTime(uint64_t elapsed_ns);
 

@@ -85,7 +85,7 @@ class Raft::Impl {
 
  private:
   bool is_leader() const { return role_ == Role::kLeader; }
-  bool is_installing() const { return !installs_.empty(); }
+  bool is_installing() const { return installing_.has_value(); }
   bool is_voter() const { return configuration().IsVoter(config_.self); }
 
   // --- raft.cc --------------------------------------------------------------
@@ -186,8 +186,10 @@ class Raft::Impl {
   uint32_t election_timeout_ = 0;
   std::map<ReplicaId, bool> votes_;  // Candidates only; own once durable.
   FollowerReads follower_reads_;
-  // Images that the owner was told to install, oldest first; the last counts.
-  std::vector<SnapshotInstall> installs_;
+  // Images ahead of commit that the owner was told to install. The last one
+  // told is waited for; one that it replaced may still turn out to be there.
+  std::map<Index, SnapshotInstall> installs_;
+  std::optional<Index> installing_;
 
   // Leader only.
   std::map<ReplicaId, Progress> progress_;       // All others.

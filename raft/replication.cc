@@ -131,10 +131,10 @@ void Raft::Impl::SendAppends() {
 void Raft::Impl::SendAppendsTo(ReplicaId replica, Progress& progress) {
   while (!progress.fetching.has_value()) {
     const Index next = progress.next_index();
-    const bool probing = progress.state() == ProgressState::kProbe;
     const bool entries_due = progress.can_send() && next <= log_.last_index();
-    const bool question_due =
-        progress.force_append || (probing && progress.can_send());
+    const bool question_due = progress.state() == ProgressState::kReplicate
+                                  ? progress.force_append
+                                  : progress.can_send();
     if (!entries_due && !question_due) break;
     progress.force_append = false;
 

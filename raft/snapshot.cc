@@ -134,39 +134,42 @@ void Raft::Impl::Handle(ReplicaId from, Term, InstallSnapshot& request) {
       image.index.value() >= config_.self.value()) {
     return answer(false);
   }
-  if (is_installing() && installs_.back().position == image) {
-    installs_.back().leader = from;
-    return;
+  if (is_installing()) {
+    SnapshotInstall& install = installs_.at(*installing_);
+    if (install.leader == from && image.index < *installing_) return;  // Late.
+    if (image.index == *installing_) {
+      install.leader = from;
+      return;
+    }
   }
-  installs_.push_back({.leader = from,
-                       .position = image,
-                       .configuration = *std::move(configuration)});
-  out_.snapshot_install = installs_.back();
+  const SnapshotInstall install{.leader = from,
+                                .position = image,
+                                .configuration = *std::move(configuration)};
+  installs_[image.index] = install;
+  installing_ = image.index;
+  out_.snapshot_install = install;
 }
 
 // The term stays our own: the image's is that of its last entry (P41).
 void Raft::Impl::SnapshotInstalled(const Position& image, bool installed) {
-  const auto install = std::find_if(
-      installs_.begin(), installs_.end(),
-      [&](const SnapshotInstall& i) { return i.position == image; });
-  if (install == installs_.end()) return;
-  const ReplicaId leader = install->leader;
-  if (installed) {
+  const auto it = installs_.find(image.index);
+  if (it == installs_.end() || it->second.position != image) return;
+  const SnapshotInstall install = it->second;
+  if (installing_ == image.index) installing_.reset();
+  if (!installed) {
+    installs_.erase(it);
+  } else {
     CHECK_GT(image.index, log_.commit_index());
     log_.Reset(image);
     writes_.Truncate(Index{1});
-    configurations_ =
-        ConfigurationHistory(image.index, std::move(install->configuration));
+    configurations_ = ConfigurationHistory(image.index, install.configuration);
     OnConfigurationChanged();
-  }
-  // Those before it were replaced by it (P42).
-  installs_.erase(installs_.begin(), install + 1);
-  while (is_installing() &&
-         installs_.back().position.index <= log_.commit_index()) {
-    installs_.pop_back();
+    // Of two in quick succession the newer may have come first (P42).
+    installs_.erase(installs_.begin(), installs_.upper_bound(image.index));
+    if (is_installing() && *installing_ <= image.index) installing_.reset();
   }
   election_elapsed_ = 0;
-  if (leader != leader_) return;
+  if (install.leader != leader_) return;
   SendAfterPersist(leader_, InstallSnapshotReply{.index = image.index,
                                                  .installed = installed});
 }
