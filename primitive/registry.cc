@@ -1,14 +1,18 @@
 #include "primitive/registry.h"
 
 #include "primitive/counter.h"
+#include "primitive/lock.h"
 #include "primitive/map.h"
+#include "primitive/value.h"
 
 namespace primitive {
 
 const session::Registry& BuiltinRegistry() {
   static const auto* const registry = new session::Registry({
       CounterType(),
+      LockType(),
       MapType(),
+      ValueType(),
   });
   return *registry;
 }

@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "atomix/multiraft/counter/v1/service.pb.h"
+#include "atomix/multiraft/lock/v1/service.pb.h"
 #include "atomix/multiraft/map/v1/service.pb.h"
+#include "atomix/multiraft/value/v1/service.pb.h"
 #include "google/protobuf/descriptor.h"
 #include "gtest/gtest.h"
 #include "session/limits.h"
@@ -27,7 +29,9 @@ using ::session::PrimitiveType;
 // The generated code registers its descriptors when it is linked.
 const ServiceDescriptor* FindService(const PrimitiveType& type) {
   atomix::multiraft::counter::v1::GetRequest::descriptor();
+  atomix::multiraft::lock::v1::GetRequest::descriptor();
   atomix::multiraft::map::v1::GetRequest::descriptor();
+  atomix::multiraft::value::v1::GetRequest::descriptor();
   return DescriptorPool::generated_pool()->FindServiceByName(type.service);
 }
 
@@ -108,8 +112,12 @@ TEST(RegistryTest, TypeStringsAreUniqueAndKnown) {
   const std::map<std::string, std::string> expected = {
       {"atomix.runtime.counter.v1.Counter", "counter"},
       {"atomix.multiraft.counter.v1.Counter", "counter"},
+      {"atomix.runtime.lock.v1.Lock", "lock"},
+      {"atomix.multiraft.lock.v1.Lock", "lock"},
       {"atomix.runtime.map.v1.Map", "map"},
       {"atomix.multiraft.map.v1.Map", "map"},
+      {"atomix.runtime.value.v1.Value", "value"},
+      {"atomix.multiraft.value.v1.Value", "value"},
   };
   for (const auto& [string, name] : expected) {
     ASSERT_NE(registry.FindByTypeString(string), nullptr) << string;
