@@ -13,6 +13,7 @@
 #include "primitive/key_locks.h"
 #include "session/primitive.h"
 #include "session/registry.h"
+#include "session/table_set.h"
 #include "session/types.h"
 
 namespace primitive {

@@ -10,6 +10,8 @@
 #include "base/random.h"
 #include "gtest/gtest.h"
 #include "primitive/testing/harness.h"
+#include "session/table_set.h"
+#include "session/types.h"
 
 namespace primitive {
 namespace {

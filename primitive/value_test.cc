@@ -13,6 +13,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "primitive/testing/harness.h"
+#include "session/limits.h"
+#include "session/types.h"
 
 namespace primitive {
 namespace {
