@@ -16,7 +16,8 @@
 // with a default constructor and
 //   void Encode(std::string& out) const;          // the same bytes for ever
 //   static bool Decode(absl::string_view bytes, Row& row);
-//   size_t size_bytes() const;                    // for the state bound
+//   size_t size_bytes() const;  // For the state bound: of what is in it alone,
+//                               // so that it is the same on every replica.
 
 #ifndef SESSION_TABLE_H_
 #define SESSION_TABLE_H_

@@ -194,8 +194,12 @@ void TableSet::Complete() {
 
 void TableSet::SumUp() {
   digest_ = 0;
-  for (const auto& [table, sum] : sums_) digest_ += sum;
-  table_digests_.assign(sums_.begin(), sums_.end());
+  table_digests_.clear();
+  for (const auto& [table, sum] : sums_) {
+    digest_ += sum;
+    // A table that lost its rows looks like one that never had any.
+    if (sum != 0) table_digests_.emplace_back(table, sum);
+  }
 }
 
 TableSet::Obsolete TableSet::ImageDurable() {
