@@ -46,6 +46,9 @@ class Server {
   // "127.0.0.1:5678", with the port that was taken.
   const std::string& client_address() const;
 
+  // Streaming calls that have not ended, of all services.
+  size_t open_streams() const;
+
  private:
   struct Impl;
   explicit Server(std::unique_ptr<Impl> impl);
