@@ -305,7 +305,7 @@ Result Map::Clear(Context& context) {
     last_clear_ = context.index();
     clears_.Insert(last_clear_, {});
     dead_ = rows_.size();
-    context.SetTimer(kClearTimer, context.time_ns());
+    context.SetTimer(kClearTimer, session::kAtOnce);
   }
   return Answer(output);
 }
@@ -411,7 +411,7 @@ void Map::Loaded(Context& context) {
     }
     return true;
   });
-  if (dead_ > 0) context.SetTimer(kClearTimer, context.time_ns());
+  if (dead_ > 0) context.SetTimer(kClearTimer, session::kAtOnce);
   locks_.Loaded(context);
 }
 
@@ -503,7 +503,7 @@ void Map::ReapSlice(Context& context) {
   for (const std::string& key : keys) Reap(context, key);
   if (dead_ == 0) return;
   reaped_ = keys.back();
-  context.SetTimer(kClearTimer, context.time_ns());
+  context.SetTimer(kClearTimer, session::kAtOnce);
 }
 
 void Map::FinishClear() {

@@ -55,7 +55,8 @@ Applied StateMachine::Impl::Apply(const LogEntry& entry) {
   }
 
   applied_log_index_ = entry.log_index;
-  budget_ = std::max<uint64_t>(limits_.reclaim_items_max, 1);
+  // With less than two, some work would never get on.
+  budget_ = std::max<uint64_t>(limits_.reclaim_items_max, 2);
   const uint64_t previous_time_ns = log_time_.time_ns();
   timers_.Settle();
   if (log_time_.Advance(entry.term, entry.time_ns)) sessions_.NewTerm();

@@ -1,6 +1,6 @@
 #include "session/deadlines.h"
 
-#include "base/check.h"
+#include <utility>
 
 namespace session {
 
@@ -19,6 +19,11 @@ void Deadlines::Set(SessionId session, const SessionRow& row) {
     stale_by_deadline_.insert({PlainDeadline(member), session});
   }
   members_[session] = member;
+
+  if (row.refreshed_ns < newest_ns_) return;
+  if (row.refreshed_ns > newest_ns_) newest_.clear();
+  newest_ns_ = row.refreshed_ns;
+  newest_.push_back(session);
 }
 
 void Deadlines::Remove(SessionId session) {
@@ -45,6 +50,16 @@ void Deadlines::NewTerm() {
   fresh_by_timeout_.clear();
   fresh_by_deadline_.clear();
   ++terms_;
+
+  if (newest_ns_ < log_time_.grace_start_ns()) return;
+  const std::vector<SessionId> newest = std::move(newest_);
+  newest_.clear();
+  for (SessionId session : newest) {
+    auto it = members_.find(session);
+    if (it == members_.end() || it->second.refreshed_ns < newest_ns_) continue;
+    Set(session, {.timeout_ns = it->second.timeout_ns,
+                  .refreshed_ns = it->second.refreshed_ns});
+  }
 }
 
 std::optional<Deadlines::Due> Deadlines::Next() const {

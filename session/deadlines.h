@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
@@ -63,6 +64,10 @@ class Deadlines {
   const LogTime& log_time_;
   uint64_t terms_ = 2;  // NewTerm calls; old enough for two groups behind it.
   absl::flat_hash_map<SessionId, Member> members_;
+  // Those refreshed at the latest time of all: a new term at that very time
+  // finds them fresh. May hold some twice, or some that are gone.
+  uint64_t newest_ns_ = 0;
+  std::vector<SessionId> newest_;
   Queue fresh_by_deadline_;
   Queue fresh_by_timeout_;  // The same sessions: they are graced next.
   Queue graced_by_timeout_;

@@ -17,6 +17,9 @@
 
 namespace session {
 
+// A timer's due time for "with the next entry".
+inline constexpr uint64_t kAtOnce = 0;
+
 // What a primitive may read and do while an entry is applied. Implemented by
 // the state machine, and by a fake in the primitives' tests.
 class PrimitiveContext {
@@ -50,10 +53,14 @@ class PrimitiveContext {
   virtual void InterruptWatchers() = 0;
 
   // One timer for each key of this primitive; setting it again moves it. It
-  // fires (TimerFired) before the first entry whose time is >= due_ns takes
-  // effect, in the order of (due, primitive, key); never during the entry that
-  // set it, so that work left over can be put off by a timer that is due at
-  // once. Timers are derived state: Loaded sets them again.
+  // fires (TimerFired) before an entry whose time is >= due_ns takes effect, in
+  // the order of (due, primitive, key): before the first such entry, unless
+  // more is due than one entry may do (Limits::reclaim_items_max), and then
+  // before the next ones. Never during the entry that set it, so that work left
+  // over can be put off by a timer that is due at once. Timers are derived
+  // state: Loaded sets them again. So due_ns follows from the rows alone, or is
+  // kAtOnce; made of time_ns() at load it would order timers otherwise than on
+  // a replica that did not load.
   virtual void SetTimer(absl::string_view key, uint64_t due_ns) = 0;
   virtual void CancelTimer(absl::string_view key) = 0;
   // All of this primitive's, in O(1): they are reclaimed at leisure.

@@ -32,6 +32,10 @@ disk::BloomFilter FilterOf(const std::vector<uint64_t>& running) {
   return filter;
 }
 
+bool FilterHolds(const std::vector<uint64_t>& running, uint64_t number) {
+  return base::BloomContains(base::BuildBloom(running), number);
+}
+
 std::string ToString(const Result& result) {
   if (result.status == OperationStatus::kOk) return result.output;
   return absl::StrCat("!", static_cast<int>(result.status), " ",

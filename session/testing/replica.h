@@ -113,6 +113,8 @@ class Replica {
 
 // The filter a Go driver would send for these numbers.
 multiraft::disk::v1::BloomFilter FilterOf(const std::vector<uint64_t>& running);
+// Whether it holds `number`: one of `running`, or a false positive.
+bool FilterHolds(const std::vector<uint64_t>& running, uint64_t number);
 
 multiraft::disk::v1::Command PrimitiveCommandOf(SessionId session,
                                                 uint64_t sequence,
