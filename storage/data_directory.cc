@@ -55,6 +55,13 @@ absl::Status SyncDirectory(const std::string& path) {
   return status;
 }
 
+std::string ParentOf(const std::string& path) {
+  // Without a slash at the end, which would make it its own parent.
+  const std::filesystem::path absolute =
+      std::filesystem::absolute(path + "/.").lexically_normal();
+  return absolute.parent_path().parent_path().string();
+}
+
 // The lock goes with the process, so a killed one leaves nothing behind.
 absl::StatusOr<int> Lock(const std::string& directory) {
   const std::string path = directory + "/LOCK";
@@ -118,6 +125,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(
   ASSIGN_OR_RETURN(const int lock_fd, Lock(path));
   auto directory =
       std::unique_ptr<DataDirectory>(new DataDirectory(path, lock_fd));
+  RETURN_IF_ERROR(MakeDirectory(directory->database_path()));
 
   // The watermark is there, durably, before the database begins.
   ASSIGN_OR_RETURN(directory->watermark_, Watermark::Open(path + "/watermark"));
@@ -128,25 +136,28 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(
         "data directory ", path,
         " has a database but its watermark file is gone; ", kRejoin));
   }
-  if (directory->watermark_->opened_at() > 0 && !database_exists) {
+  if (directory->watermark_->opened_at().sequence > 0 && !database_exists) {
     return absl::DataLossError(
         absl::StrCat("data directory ", path, " has lost its database in ",
                      directory->database_path(), "; ", kRejoin));
   }
   RETURN_IF_ERROR(SyncDirectory(path));
+  RETURN_IF_ERROR(SyncDirectory(ParentOf(path)));
   return directory;
 }
 
 DataDirectory::~DataDirectory() { close(lock_fd_); }
 
 absl::Status DataDirectory::CheckWatermark(const Database& database) const {
-  const uint64_t opened = database.latest_sequence();
-  if (opened >= watermark_->opened_at()) return absl::OkStatus();
+  const uint64_t found = database.latest_sequence();
+  const Watermark::Mark& acknowledged = watermark_->opened_at();
+  if (found >= acknowledged.sequence) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
       "data directory ", path_, " has lost acknowledged writes: its database ",
-      "ends at sequence number ", opened, " and had acknowledged ",
-      watermark_->opened_at(), " (the newest .log file in ", database_path(),
-      " was cut, or is gone); ", kRejoin));
+      "ends at sequence number ", found, " and had acknowledged ",
+      acknowledged.sequence, ", the last of it in ",
+      LogPath(database_path(), acknowledged.log),
+      ", which was cut or is gone; ", kRejoin));
 }
 
 absl::StatusOr<Identity> DataDirectory::Claim(Database& database,

@@ -1,23 +1,32 @@
 #include "storage/database.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "rocksdb/cache.h"
+#include "rocksdb/convenience.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
 #include "rocksdb/listener.h"
 #include "rocksdb/options.h"
+#include "rocksdb/system_clock.h"
 #include "rocksdb/table.h"
 #include "storage/rocks_log.h"
 #include "storage/rocks_status.h"
 
 namespace storage {
+
+std::string LogPath(absl::string_view directory, uint64_t log) {
+  return absl::StrCat(directory, "/", absl::Dec(log, absl::kZeroPad6), ".log");
+}
+
 namespace {
 
 constexpr uint64_t kBlockCacheBytes = 64 << 20;
@@ -36,6 +45,8 @@ class Listener : public rocksdb::EventListener {
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason,
                          rocksdb::Status* error) override {
+    // Closing cuts off a flush, which is no failure: the log has everything.
+    if (error->IsShutdownInProgress()) return;
     if (on_background_error_) {
       on_background_error_(FromRocks(*error, "background work failed"));
     }
@@ -48,6 +59,39 @@ class Listener : public rocksdb::EventListener {
  private:
   const std::function<void(absl::Status)> on_background_error_;
   const std::function<void()> on_log_switch_;
+};
+
+// RocksDB sleeps for a second after a failed flush before it tries again. A
+// fenced store has nothing to wait for: it is about to be closed.
+class ImpatientClock : public rocksdb::SystemClockWrapper {
+ public:
+  ImpatientClock(const std::shared_ptr<rocksdb::SystemClock>& clock,
+                 std::function<bool()> is_fenced)
+      : SystemClockWrapper(clock), is_fenced_(std::move(is_fenced)) {}
+
+  const char* Name() const override { return "ImpatientClock"; }
+
+  void SleepForMicroseconds(int micros) override {
+    const bool fenced = is_fenced_ && is_fenced_();
+    SystemClockWrapper::SleepForMicroseconds(fenced ? std::min(micros, 1000)
+                                                    : micros);
+  }
+
+ private:
+  const std::function<bool()> is_fenced_;
+};
+
+class DatabaseEnv : public rocksdb::EnvWrapper {
+ public:
+  explicit DatabaseEnv(const DatabaseOptions& options)
+      : EnvWrapper(rocksdb::NewCompositeEnv(
+            options.file_system != nullptr ? options.file_system
+                                           : rocksdb::FileSystem::Default())) {
+    system_clock_ =
+        std::make_shared<ImpatientClock>(system_clock_, options.is_fenced);
+  }
+
+  const char* Name() const override { return "DatabaseEnv"; }
 };
 
 rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options,
@@ -75,8 +119,11 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options,
   // log. Restarts stay quick, since a log is at most wal_bytes_max.
   db.atomic_flush = true;
   db.max_total_wal_size = options.wal_bytes_max;
-  db.avoid_flush_during_recovery = true;
   db.avoid_flush_during_shutdown = true;
+
+  // Not at recovery: a log that outlives its process is not in the MANIFEST, so
+  // nobody would miss it at the restart after next (damage_test).
+  db.avoid_flush_during_recovery = false;
 
   // Two threads write: order matters, and there is nothing to gain from
   // concurrency inside one batch.
@@ -114,6 +161,19 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeFamilies(
   return families;
 }
 
+// Keeps a database whose disk failed instead of closing it: RocksDB 7.8 loses
+// count of its references when it cannot switch to a new log
+// (DBImpl::ScheduleFlushes leaves its loop early), and then aborts in its
+// destructor. The process is about to end anyway.
+void Abandon(std::unique_ptr<rocksdb::DB> db,
+             std::unique_ptr<rocksdb::Env> env) {
+  static base::Mutex* const mu = new base::Mutex;
+  static auto* const abandoned =
+      new std::vector<std::pair<rocksdb::DB*, rocksdb::Env*>>;
+  base::MutexLock lock(*mu);
+  abandoned->emplace_back(db.release(), env.release());
+}
+
 // What went wrong, the file if RocksDB's log names one, and what to do.
 absl::Status ExplainOpenError(const rocksdb::Status& status,
                               const RocksLog& log,
@@ -121,9 +181,18 @@ absl::Status ExplainOpenError(const rocksdb::Status& status,
   const absl::Status error =
       FromRocks(status, absl::StrCat("database ", directory));
   if (!status.IsCorruption()) return error;
+  // "Missing WAL with log number: 12" means a file of that number.
+  std::string named;
+  const std::string message = status.ToString();
+  constexpr absl::string_view kNumber = "log number: ";
+  if (const size_t at = message.find(kNumber.data()); at != message.npos) {
+    const uint64_t log =
+        std::strtoull(message.c_str() + at + kNumber.size(), nullptr, 10);
+    named = absl::StrCat(" (", LogPath(directory, log), ")");
+  }
   const std::string line = log.LineNamingAFile();
   return absl::DataLossError(absl::StrCat(
-      error.message(), line.empty() ? "" : "; RocksDB says: ", line,
+      error.message(), named, line.empty() ? "" : "; RocksDB says: ", line,
       ". A file is damaged or missing, so acknowledged writes may be lost: "
       "put the file back if you have it; otherwise move the directory away "
       "and let this node join again under a new incarnation, or restore a "
@@ -234,10 +303,9 @@ class Database::PinnedView : public KeyValueView {
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(
     DatabaseOptions options) {
   auto database = std::unique_ptr<Database>(new Database);
+  database->is_fenced_ = options.is_fenced;
   database->log_ = std::make_shared<RocksLog>();
-  database->env_ = rocksdb::NewCompositeEnv(
-      options.file_system != nullptr ? options.file_system
-                                     : rocksdb::FileSystem::Default());
+  database->env_ = std::make_unique<DatabaseEnv>(options);
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   const rocksdb::Status status = rocksdb::DB::Open(
@@ -257,6 +325,11 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
 
 Database::~Database() {
   if (db_ == nullptr) return;
+  if (is_fenced_ && is_fenced_()) {
+    rocksdb::CancelAllBackgroundWork(db_.get(), /*wait=*/true);
+    Abandon(std::move(db_), std::move(env_));
+    return;
+  }
   for (rocksdb::ColumnFamilyHandle* family : families_) {
     db_->DestroyColumnFamilyHandle(family);
   }

@@ -41,12 +41,18 @@ struct DatabaseOptions {
   // Called, on a thread of RocksDB, when a flush or compaction failed.
   std::function<void(absl::Status)> on_background_error;
 
+  // True once nothing will be written any more; null: never.
+  std::function<bool()> is_fenced;
+
   // Called when a write-ahead log was closed and the next one begun.
   std::function<void()> on_log_switch;
 
   uint64_t write_buffer_bytes = 64 << 20;  // Of each family.
   uint64_t wal_bytes_max = 256 << 20;      // Of all write-ahead logs together.
 };
+
+// The write-ahead log with this number: "directory/000012.log".
+std::string LogPath(absl::string_view directory, uint64_t log);
 
 using FamilyHandles = std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount>;
 
@@ -81,6 +87,7 @@ class Database : public KeyValueView {
       DatabaseOptions options);
 
   // Everything that was written is in the write-ahead log; nothing is flushed.
+  // Waits for background work; if fenced, RocksDB's memory is not given back.
   ~Database() override;
 
   DatabaseBatch NewBatch() const { return DatabaseBatch(families_); }
@@ -121,6 +128,7 @@ class Database : public KeyValueView {
                                       absl::string_view end);
 
   // Constant after Open, and destroyed in the opposite order.
+  std::function<bool()> is_fenced_;
   std::shared_ptr<RocksLog> log_;
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;

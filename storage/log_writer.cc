@@ -7,9 +7,10 @@
 
 namespace storage {
 
-LogWriter::LogWriter(Database& database, Watermark& watermark, Fence& fence,
-                     Extents extents)
+LogWriter::LogWriter(Database& database, const FileSystem& file_system,
+                     Watermark& watermark, Fence& fence, Extents extents)
     : database_(database),
+      file_system_(file_system),
       watermark_(watermark),
       fence_(fence),
       gathering_{.batch = database.NewBatch()},
@@ -116,7 +117,8 @@ absl::Status LogWriter::WriteSynced(DatabaseBatch& batch) {
   // Also when another thread raised it meanwhile: after a failed sync of the
   // same log no later success counts (P32).
   if (fence_.raised()) return fence_.status();
-  watermark_.Advance(before + batch.size());
+  watermark_.Advance(
+      {.sequence = before + batch.size(), .log = file_system_.newest_log()});
   batches_.fetch_add(1, std::memory_order_relaxed);
   return absl::OkStatus();
 }

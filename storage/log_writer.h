@@ -22,6 +22,7 @@
 #include "raft/configuration.h"
 #include "storage/database.h"
 #include "storage/fence.h"
+#include "storage/file_system.h"
 #include "storage/log_store.h"
 #include "storage/partition_rows.h"
 #include "storage/watermark.h"
@@ -32,9 +33,9 @@ class LogWriter {
  public:
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
-  // Borrows all three for its life. `extents` is what the database holds.
-  LogWriter(Database& database, Watermark& watermark, Fence& fence,
-            Extents extents);
+  // Borrows them for its life. `extents` is what the database holds.
+  LogWriter(Database& database, const FileSystem& file_system,
+            Watermark& watermark, Fence& fence, Extents extents);
 
   // As Stop.
   ~LogWriter();
@@ -68,6 +69,7 @@ class LogWriter {
   absl::Status WriteSynced(DatabaseBatch& batch);
 
   Database& database_;  // Constant after construction.
+  const FileSystem& file_system_;
   Watermark& watermark_;
   Fence& fence_;
 

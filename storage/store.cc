@@ -7,6 +7,7 @@
 #include "storage/data_directory.h"
 #include "storage/database.h"
 #include "storage/fence.h"
+#include "storage/file_system.h"
 #include "storage/image_writer.h"
 #include "storage/log_writer.h"
 #include "storage/partition_rows.h"
@@ -45,17 +46,22 @@ Store::Store() = default;
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   auto store = std::unique_ptr<Store>(new Store);
-  store->fence_ = std::make_unique<Fence>(std::move(options.on_fatal));
+  store->fence_ = std::make_shared<Fence>(std::move(options.on_fatal));
   ASSIGN_OR_RETURN(store->directory_, DataDirectory::Open(options.directory));
+
+  const auto raise = [fence = store->fence_](absl::Status error) {
+    fence->Raise(std::move(error));
+  };
+  store->file_system_ = std::make_shared<FileSystem>(
+      rocksdb::FileSystem::Default(), options.io_hooks, raise);
 
   DatabaseOptions database;
   database.directory = store->directory_->database_path();
+  database.file_system = store->file_system_;
   database.write_buffer_bytes = options.write_buffer_bytes;
   database.wal_bytes_max = options.wal_bytes_max;
-  database.on_background_error = [fence =
-                                      store->fence_.get()](absl::Status error) {
-    fence->Raise(std::move(error));
-  };
+  database.on_background_error = raise;
+  database.is_fenced = [fence = store->fence_] { return fence->raised(); };
   database.on_log_switch = [self = store.get()] { self->WakeKeeper(); };
   ASSIGN_OR_RETURN(store->database_, Database::Open(std::move(database)));
 
@@ -65,8 +71,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   ASSIGN_OR_RETURN(Extents extents, ReadExtents(*store->database_));
 
   store->log_writer_ = std::make_unique<LogWriter>(
-      *store->database_, store->directory_->watermark(), *store->fence_,
-      std::move(extents));
+      *store->database_, *store->file_system_, store->directory_->watermark(),
+      *store->fence_, std::move(extents));
   store->image_writer_ =
       std::make_unique<ImageWriter>(*store->database_, *store->fence_);
   store->log_reader_ = std::make_unique<WorkerThread>(
@@ -88,11 +94,19 @@ void Store::Close() {
   }
   keeper_wakes_.Signal();
   if (keeper_.joinable()) keeper_.join();
+  // From here on the directory may become another's.
+  if (fence_->raised()) file_system_->Latch("the store is closed");
   database_ = nullptr;
   directory_ = nullptr;  // Unlocks it.
 }
 
 uint64_t Store::synced_batches() const { return log_writer_->batches(); }
+
+IoCounters Store::io_counters() const { return file_system_->counters(); }
+
+int64_t Store::oldest_io_started_ns() const {
+  return file_system_->oldest_call_started_ns();
+}
 
 absl::StatusOr<std::vector<base::PartitionId>> Store::ListPartitions() {
   return log_writer_->Partitions();

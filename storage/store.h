@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
+#include "storage/io_hooks.h"
 #include "storage/log_store.h"
 #include "storage/records.h"
 
@@ -26,6 +27,7 @@ namespace storage {
 class Database;
 class DataDirectory;
 class Fence;
+class FileSystem;
 class ImageWriter;
 class LogWriter;
 class WorkerThread;
@@ -41,6 +43,9 @@ struct StoreOptions {
 
   uint64_t write_buffer_bytes = 64 << 20;  // Of each column family.
   uint64_t wal_bytes_max = 256 << 20;      // What a restart has to read.
+
+  // For tests: sees and fails calls to the disk. Outlives the store.
+  IoHooks* io_hooks = nullptr;
 };
 
 class Store : public LogStore {
@@ -62,6 +67,13 @@ class Store : public LogStore {
 
   // Synced batches so far; with the number of writes: what joining gains.
   uint64_t synced_batches() const;
+
+  // What was asked of the disk so far. Lock-free.
+  IoCounters io_counters() const;
+
+  // When the oldest call to the disk that is still under way began
+  // (CLOCK_MONOTONIC); 0 if none is. Lock-free, for a watchdog.
+  int64_t oldest_io_started_ns() const;
 
   // --- LogStore
   // ---------------------------------------------------------------
@@ -91,8 +103,9 @@ class Store : public LogStore {
   Identity identity_;  // Constant after Open.
 
   // Constant after Open; in the order in which they use each other.
-  std::unique_ptr<Fence> fence_;
+  std::shared_ptr<Fence> fence_;  // RocksDB's callbacks hold it too.
   std::unique_ptr<DataDirectory> directory_;
+  std::shared_ptr<FileSystem> file_system_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<LogWriter> log_writer_;
   std::unique_ptr<ImageWriter> image_writer_;

@@ -16,22 +16,15 @@
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/log_builder.h"
 #include "storage/log_store_conformance.h"
+#include "storage/test_directory.h"
 
 namespace storage {
 namespace {
 
 using base::testing::StatusIs;
 using ::testing::HasSubstr;
-
-// An empty directory of its own for each caller.
-std::string FreshDirectory() {
-  static int count = 0;
-  const std::string path = absl::StrCat(::testing::TempDir(), "/store_test.",
-                                        getpid(), ".", ++count);
-  std::filesystem::remove_all(path);
-  return path;
-}
 
 StoreOptions Options(const std::string& directory) {
   StoreOptions options;
@@ -46,10 +39,6 @@ StoreOptions Options(const std::string& directory) {
 class DiskHarness : public StoreHarness {
  public:
   DiskHarness() { Open(); }
-  ~DiskHarness() override {
-    store_ = nullptr;
-    std::filesystem::remove_all(directory_);
-  }
 
   LogStore& store() override { return *store_; }
 
@@ -64,24 +53,23 @@ class DiskHarness : public StoreHarness {
 
   // What a killed process leaves is what the kernel has: a copy of the files.
   void KillAndReopen() override {
-    const std::string copy = FreshDirectory();
-    std::filesystem::copy(directory_, copy,
+    auto copy = std::make_unique<TestDirectory>();
+    std::filesystem::copy(directory_->path(), copy->path(),
                           std::filesystem::copy_options::recursive);
     store_ = nullptr;
-    std::filesystem::remove_all(directory_);
-    directory_ = copy;
+    directory_ = std::move(copy);
     Open();
   }
 
  private:
   void Open() {
-    auto store = Store::Open(Options(directory_));
+    auto store = Store::Open(Options(directory_->path()));
     CHECK(store.ok()) << store.status();
     store_ = *std::move(store);
   }
 
-  std::string directory_ = FreshDirectory();
-  std::unique_ptr<Store> store_;
+  std::unique_ptr<TestDirectory> directory_ = std::make_unique<TestDirectory>();
+  std::unique_ptr<Store> store_;  // Closed before its directory goes.
 };
 
 INSTANTIATE_TEST_SUITE_P(
@@ -92,15 +80,13 @@ INSTANTIATE_TEST_SUITE_P(
 
 class StoreTest : public ::testing::Test {
  protected:
-  StoreTest() : directory_(FreshDirectory()) {}
-  ~StoreTest() override { std::filesystem::remove_all(directory_); }
-
   // Why the directory does not open with these options.
   absl::Status Refusal(StoreOptions options) {
     return Store::Open(std::move(options)).status();
   }
 
-  const std::string directory_;
+  const TestDirectory test_directory_;
+  const std::string directory_ = test_directory_.path();
 };
 
 TEST_F(StoreTest, IncarnationIsDrawnOnceForADirectory) {

@@ -32,23 +32,29 @@ class Watermark {
   Watermark(const Watermark&) = delete;
   Watermark& operator=(const Watermark&) = delete;
 
+  // Up to where, and in which write-ahead log the last of it was written.
+  struct Mark {
+    uint64_t sequence = 0;
+    uint64_t log = 0;  // The 12 of 000012.log.
+  };
+
   // What the file said when it was opened.
-  uint64_t opened_at() const { return opened_at_; }
+  const Mark& opened_at() const { return opened_at_; }
   // Open made the file.
   bool created() const { return created_; }
 
-  // Everything up to `sequence` is durable in the database. A failure to write
-  // is no reason to fail the batch: the file then only claims less.
-  void Advance(uint64_t sequence);
+  // Everything up to `mark` is durable in the database. A failure to write is
+  // no reason to fail the batch: the file then only claims less.
+  void Advance(const Mark& mark);
 
   // Makes the last Advance durable, if there was one since the last Sync.
   absl::Status Sync();
 
  private:
-  Watermark(int fd, uint64_t opened_at, int slot, bool created);
+  Watermark(int fd, const Mark& opened_at, int slot, bool created);
 
   const int fd_;
-  const uint64_t opened_at_;
+  const Mark opened_at_;
   const bool created_;
   uint64_t sequence_;  // Of the last Advance; used by its thread only.
   int slot_;           // Where that number is.

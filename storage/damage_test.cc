@@ -1,0 +1,276 @@
+// What a store makes of a directory that was damaged while nobody looked: a
+// torn tail opens, everything else is refused in words that name the file and
+// say what to do (D4, D9, P30, P31, P37, U2, U4).
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/mutex.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/io_hooks.h"
+#include "storage/log_builder.h"
+#include "storage/store.h"
+#include "storage/test_directory.h"
+
+namespace storage {
+namespace {
+
+namespace fs = std::filesystem;
+using base::testing::StatusIs;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr base::PartitionId kOne{1};
+
+// Holds up every new table until it is released.
+class BlockTables : public IoHooks {
+ public:
+  IoFault Before(const IoEvent& event) override {
+    if (event.file != FileKind::kTable) return IoFault::kNone;
+    base::MutexLock lock(mu_);
+    while (!released_) changed_.Wait(mu_);
+    return IoFault::kNone;
+  }
+  void After(const IoEvent&, size_t) override {}
+
+  void Release() {
+    base::MutexLock lock(mu_);
+    released_ = true;
+    changed_.SignalAll();
+  }
+
+ private:
+  base::Mutex mu_;
+  base::CondVar changed_;
+  bool released_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+class DamageTest : public ::testing::Test {
+ protected:
+  static StoreOptions Options(const std::string& directory) {
+    StoreOptions options;
+    options.directory = directory;
+    options.identity = {.cluster = "damage",
+                        .node = base::NodeId{1},
+                        .mode = "single",
+                        .partitions = 1};
+    options.write_buffer_bytes = 64 << 10;
+    return options;
+  }
+
+  absl::StatusOr<std::unique_ptr<Store>> Open(IoHooks* hooks) {
+    StoreOptions options = Options(directory_);
+    options.io_hooks = hooks;
+    return Store::Open(std::move(options));
+  }
+
+  // Opens the store, appends `entries` one sync each, and closes it.
+  void Write(int entries, size_t payload_bytes = 500) {
+    ASSERT_OK_AND_ASSIGN(auto store, Open(nullptr));
+    if (log_.position().index == raft::Index{0}) {
+      ASSERT_OK(store->CreatePartition(kOne, OneVoter()));
+    }
+    Append(*store, entries, payload_bytes);
+  }
+
+  void Append(Store& store, int entries, size_t payload_bytes) {
+    for (int i = 0; i < entries; ++i) {
+      base::Mutex mu;
+      base::CondVar changed;
+      bool finished = false;
+      LogWrite write{
+          .partition = kOne,
+          .entries = {log_.Next(1, std::string(payload_bytes, 'd'))}};
+      write.done = [&](absl::Status status) {
+        EXPECT_OK(status);
+        base::MutexLock lock(mu);
+        finished = true;
+        changed.Signal();
+      };
+      store.Write(std::move(write));
+      base::MutexLock lock(mu);
+      while (!finished) changed.Wait(mu);
+    }
+  }
+
+  // Leaves what a kill would while tables are still being written: two logs.
+  void WriteTwoLogs() {
+    BlockTables block;
+    const std::string killed = directory_ + ".killed";
+    {
+      ASSERT_OK_AND_ASSIGN(auto store, Open(&block));
+      ASSERT_OK(store->CreatePartition(kOne, OneVoter()));
+      Append(*store, 60, 2000);
+      fs::copy(directory_, killed, fs::copy_options::recursive);
+      block.Release();
+    }
+    fs::remove_all(directory_);
+    fs::rename(killed, directory_);
+    ASSERT_GE(Logs().size(), 2u);
+  }
+
+  // The write-ahead logs, oldest first.
+  std::vector<fs::path> Logs() const { return Files(".log"); }
+  std::vector<fs::path> Tables() const { return Files(".sst"); }
+
+  std::vector<fs::path> Files(const std::string& extension) const {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(directory_ + "/db")) {
+      if (entry.path().extension() == extension) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  static void Flip(const fs::path& path, uint64_t offset) {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekg(static_cast<std::streamoff>(offset));
+    const char byte = static_cast<char>(file.get());
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.put(static_cast<char>(byte ^ 0x10));
+  }
+
+  static void Cut(const fs::path& path, uint64_t bytes) {
+    fs::resize_file(path, fs::file_size(path) - bytes);
+  }
+
+  absl::Status Reopen() { return Store::Open(Options(directory_)).status(); }
+
+  void ExpectRefused(const std::string& file) {
+    EXPECT_THAT(
+        Reopen(),
+        StatusIs(absl::StatusCode::kDataLoss,
+                 AllOf(HasSubstr(file), HasSubstr("move the directory away"))));
+  }
+
+  const TestDirectory test_directory_;
+  const std::string directory_ = test_directory_.path();
+  LogBuilder log_{kOne};
+};
+
+TEST_F(DamageTest, FlippedBitAnywhereInTheLogIsRefusedWithItsName) {
+  Write(20);
+  const fs::path log = Logs().back();
+  const uint64_t size = fs::file_size(log);
+  const std::string saved = directory_ + "/saved";
+  fs::copy(directory_ + "/db", saved, fs::copy_options::recursive);
+  for (uint64_t offset = 7; offset < size; offset += size / 23) {
+    SCOPED_TRACE(absl::StrCat("offset ", offset, " of ", size));
+    Flip(log, offset);
+    ExpectRefused(log.filename().string());
+    fs::remove_all(directory_ + "/db");
+    fs::copy(saved, directory_ + "/db", fs::copy_options::recursive);
+  }
+  EXPECT_OK(Reopen());
+}
+
+TEST_F(DamageTest, LogCutInAcknowledgedBytesIsRefusedWithItsName) {
+  Write(20);
+  const fs::path log = Logs().back();
+  Cut(log, 700);
+  ExpectRefused(log.filename().string());
+  // And stays refused.
+  EXPECT_THAT(Reopen(), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST_F(DamageTest, LogCutAtARecordIsRefusedToo) {
+  Write(5);
+  Write(5);
+  const fs::path log = Logs().back();
+  fs::resize_file(log, 0);  // As if the second run had never been.
+  ExpectRefused(log.filename().string());
+}
+
+TEST_F(DamageTest, DeletedNewestLogIsRefused) {
+  Write(20);
+  const fs::path log = Logs().back();
+  fs::remove(log);
+  ExpectRefused(log.filename().string());
+}
+
+TEST_F(DamageTest, DeletedOlderLogIsRefusedWithItsName) {
+  WriteTwoLogs();
+  const fs::path older = Logs().front();
+  fs::remove(older);
+  ExpectRefused(older.filename().string());
+}
+
+TEST_F(DamageTest, CutOlderLogIsRefusedWithItsName) {
+  WriteTwoLogs();
+  const fs::path older = Logs().front();
+  Cut(older, 100);
+  ExpectRefused(older.filename().string());
+}
+
+TEST_F(DamageTest, OnlyOneLogIsLeftAfterARestart) {
+  WriteTwoLogs();
+  { ASSERT_OK(Reopen()); }
+  EXPECT_EQ(Logs().size(), 1u);
+}
+
+TEST_F(DamageTest, TornTailOpensWithEverythingAcknowledged) {
+  Write(10);
+  // A record of which only the beginning arrived: header and some bytes of the
+  // last one, again.
+  const fs::path log = Logs().back();
+  std::ifstream in(log, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  in.close();
+  std::ofstream out(log, std::ios::binary | std::ios::app);
+  out << bytes.substr(0, 30);
+  out.close();
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+  ASSERT_OK_AND_ASSIGN(auto stored, store->LoadPartition(kOne));
+  EXPECT_EQ(stored.entries.size(), 10u);
+}
+
+TEST_F(DamageTest, FlippedBitInATableIsDataLossThatNamesIt) {
+  Write(100, 2000);
+  ASSERT_FALSE(Tables().empty());
+  for (const fs::path& table : Tables()) {
+    Flip(table, fs::file_size(table) / 2);
+  }
+  absl::Status status = absl::OkStatus();
+  auto store = Store::Open(Options(directory_));
+  status = store.ok() ? (*store)->LoadPartition(kOne).status() : store.status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss, HasSubstr(".sst")));
+}
+
+TEST_F(DamageTest, DeletedTableIsRefusedWithItsName) {
+  Write(100, 2000);
+  ASSERT_FALSE(Tables().empty());
+  const fs::path table = Tables().front();
+  fs::remove(table);
+  ExpectRefused(table.stem().string());
+}
+
+TEST_F(DamageTest, FlippedBitInTheManifestIsRefusedWithItsName) {
+  Write(5);
+  std::string name;
+  for (const auto& entry : fs::directory_iterator(directory_ + "/db")) {
+    const std::string file = entry.path().filename().string();
+    if (file.rfind("MANIFEST-", 0) == 0) name = file;
+  }
+  Flip(directory_ + "/db/" + name, 40);
+  ExpectRefused(name);
+}
+
+TEST_F(DamageTest, DamagedWatermarkIsRefused) {
+  Write(5);
+  std::ofstream(directory_ + "/watermark") << std::string(600, 'x');
+  EXPECT_THAT(Reopen(),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("watermark")));
+}
+
+}  // namespace
+}  // namespace storage

@@ -1,0 +1,117 @@
+// How long a restart takes with full write-ahead logs: fills a directory with
+// entries that are in no table yet, opens it, and prints the figures.
+//
+//   recovery_benchmark [directory [megabytes [payload bytes]]]
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "raft/configuration.h"
+#include "raft/types.h"
+#include "storage/store.h"
+
+namespace storage {
+namespace {
+
+constexpr base::PartitionId kPartition{1};
+
+StoreOptions Options(const std::string& directory) {
+  StoreOptions options;
+  options.directory = directory;
+  options.identity = {.cluster = "benchmark",
+                      .node = base::NodeId{1},
+                      .mode = "single",
+                      .partitions = 1};
+  return options;
+}
+
+double MillisSince(int64_t start_ns) {
+  return static_cast<double>(base::SystemClock().MonotonicNanos() - start_ns) /
+         1e6;
+}
+
+// Entries in writes of 256, as a busy node does. Returns how many.
+uint64_t Fill(const std::string& directory, uint64_t bytes,
+              size_t payload_bytes) {
+  StoreOptions options = Options(directory);
+  // Everything stays in the log: no table is written.
+  options.write_buffer_bytes = 4 * bytes;
+  options.wal_bytes_max = 4 * bytes;
+  auto store = Store::Open(std::move(options));
+  CHECK(store.ok()) << store.status();
+  CHECK((*store)->CreatePartition(kPartition, raft::Configuration()).ok());
+
+  const auto payload =
+      std::make_shared<const std::string>(std::string(payload_bytes, 'r'));
+  const uint32_t crc = base::Crc32c(*payload);
+  raft::Position last;
+  for (uint64_t written = 0; written < bytes;) {
+    LogWrite write{.partition = kPartition};
+    for (int i = 0; i < 256; ++i) {
+      raft::Entry entry{.term = raft::Term{1},
+                        .index = last.index + 1,
+                        .type = raft::EntryType::kApp,
+                        .payload_crc = crc,
+                        .payload = payload};
+      entry.chain = raft::ChainOf(last.chain, kPartition, entry);
+      last = raft::PositionOf(entry);
+      write.entries.push_back(std::move(entry));
+      written += payload_bytes + 50;
+    }
+    (*store)->Write(std::move(write));
+  }
+  (*store)->Close();
+  return last.index.value();
+}
+
+uint64_t LogBytes(const std::string& directory) {
+  uint64_t bytes = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(directory + "/db")) {
+    if (file.path().extension() == ".log") bytes += file.file_size();
+  }
+  return bytes;
+}
+
+void Run(const std::string& directory, uint64_t megabytes,
+         size_t payload_bytes) {
+  std::filesystem::remove_all(directory);
+  const uint64_t entries = Fill(directory, megabytes << 20, payload_bytes);
+  std::printf("%llu entries of %zu bytes, %.1f MiB of write-ahead log\n",
+              static_cast<unsigned long long>(entries), payload_bytes,
+              static_cast<double>(LogBytes(directory)) / (1 << 20));
+  for (const char* what : {"full log", "after that"}) {
+    int64_t start = base::SystemClock().MonotonicNanos();
+    auto store = Store::Open(Options(directory));
+    CHECK(store.ok()) << store.status();
+    std::printf("%s: open %.0f ms", what, MillisSince(start));
+    start = base::SystemClock().MonotonicNanos();
+    auto loaded = (*store)->LoadPartition(kPartition);
+    CHECK(loaded.ok()) << loaded.status();
+    CHECK_EQ(loaded->entries.size(), entries);
+    std::printf(", load %.0f ms\n", MillisSince(start));
+  }
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace storage
+
+int main(int argc, char** argv) {
+  const std::string directory =
+      argc > 1 ? argv[1] : absl::StrCat("/tmp/recovery_benchmark.", getpid());
+  storage::Run(directory, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 256,
+               argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 256);
+  return 0;
+}
