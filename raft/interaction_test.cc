@@ -309,8 +309,8 @@ INSTANTIATE_TEST_SUITE_P(
                       "confchange_joint", "confchange_rollback", "fetch",
                       "learner", "lost_messages", "pre_vote",
                       "pre_vote_liveness", "priority", "probe_backtracking",
-                      "read_index", "remove_leader", "single_voter", "snapshot",
-                      "transfer"),
+                      "read_index", "remove_leader", "single_voter",
+                      "stickiness", "snapshot", "transfer"),
     [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

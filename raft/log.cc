@@ -27,7 +27,7 @@ Log::Log(base::PartitionId partition, const Position& image, Index first_index,
 }
 
 absl::Status Log::Load(std::vector<Entry> entries) {
-  for (const Entry& entry : entries) {
+  for (Entry& entry : entries) {
     const auto lost = [&](absl::string_view what) {
       return absl::DataLossError(absl::StrCat(
           "partition ", partition_.value(), ": ", what, " at index ",
@@ -39,7 +39,7 @@ absl::Status Log::Load(std::vector<Entry> entries) {
     if (entry.chain != ChainOf(last_.chain, partition_, entry)) {
       return lost("wrong chain");
     }
-    PushBack(entry);
+    PushBack(std::move(entry));
   }
   next_write_ = last_.index + 1;
   persisted_ = last_.index;
@@ -79,7 +79,7 @@ const Entry& Log::Append(Entry entry) {
   CHECK_GE(entry.time_ns, last_.time_ns);
   entry.index = last_.index + 1;
   entry.chain = ChainOf(last_.chain, partition_, entry);
-  PushBack(entry);
+  PushBack(std::move(entry));
   return entries_.back();
 }
 
@@ -172,11 +172,11 @@ void Log::Compact(const Position& image, Index first_index) {
   disk_first_index_ = std::max(disk_first_index_, first_index);
 }
 
-void Log::PushBack(const Entry& entry) {
-  entries_.push_back(entry);
+void Log::PushBack(Entry entry) {
   last_ = PositionOf(entry);
   memory_bytes_ += EntryBytes(entry);
   pending_bytes_ += EntryBytes(entry);
+  entries_.push_back(std::move(entry));
 }
 
 void Log::TruncateFrom(Index index) {

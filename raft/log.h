@@ -118,7 +118,7 @@ class Log {
   void Compact(const Position& image, Index first_index);
 
  private:
-  void PushBack(const Entry& entry);
+  void PushBack(Entry entry);
   void TruncateFrom(Index index);
   void Settle();
   void ReleaseMemory();
