@@ -35,9 +35,9 @@ void EventLog::Publish(PrimitiveId primitive, uint64_t change_index,
 
   // In the order of commands: the same on every replica.
   std::vector<CommandKey> wanted;
-  auto gather = [&](const absl::btree_set<CommandKey>& from) {
-    for (const CommandKey& command : from) {
-      if (FindRow(command)->index <= change_index) wanted.push_back(command);
+  auto gather = [&](const Members& from) {
+    for (const auto& [command, index] : from) {
+      if (index <= change_index) wanted.push_back(command);
     }
   };
   gather(audience->second.to_all);
@@ -219,10 +219,10 @@ void EventLog::Loaded() {
     if (event.only.session.value() != 0) {
       consider(event.only);
     } else if (auto it = audiences_.find(key.first); it != audiences_.end()) {
-      for (const CommandKey& command : it->second.to_all) consider(command);
+      for (const auto& [command, index] : it->second.to_all) consider(command);
       auto by_key = it->second.by_key.find(event.key);
       if (!event.key.empty() && by_key != it->second.by_key.end()) {
-        for (const CommandKey& command : by_key->second) consider(command);
+        for (const auto& [command, index] : by_key->second) consider(command);
       }
     }
     for (const CommandKey& command : holders) {
@@ -241,9 +241,9 @@ void EventLog::Loaded() {
 void EventLog::Join(CommandKey command, const ListenerRow& row) {
   Audience& audience = audiences_[row.primitive];
   if (row.filter.empty()) {
-    audience.to_all.insert(command);
+    audience.to_all[command] = row.index;
   } else {
-    audience.by_key[row.filter].insert(command);
+    audience.by_key[row.filter][command] = row.index;
   }
   ++audience.size;
 }

@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/btree_set.h"
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/strings/string_view.h"
@@ -88,10 +88,12 @@ class EventLog {
     std::deque<uint64_t> positions;  // Of the outputs it has not let go of.
     uint64_t bytes = 0;              // Of those.
   };
-  // Who listens to one primitive and may still get events.
+  // Who listens to one primitive and may still get events, with ListenerRow's
+  // index.
+  using Members = absl::btree_map<CommandKey, uint64_t>;
   struct Audience {
-    absl::btree_set<CommandKey> to_all;
-    absl::flat_hash_map<std::string, absl::btree_set<CommandKey>> by_key;
+    Members to_all;
+    absl::flat_hash_map<std::string, Members> by_key;
     size_t size = 0;
   };
 
