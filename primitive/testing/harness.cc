@@ -122,6 +122,11 @@ std::vector<std::string> Harness::List(absl::string_view rpc,
   }
 }
 
+bool Harness::Watches(absl::string_view rpc,
+                      const google::protobuf::Message& input) const {
+  return primitive_->Watches(Find(rpc).id, input.SerializeAsString());
+}
+
 std::vector<std::string> Harness::Events(CommandKey command) {
   return std::exchange(listeners_.at(command).outputs, {});
 }

@@ -121,6 +121,10 @@ class Harness : private session::CommandContext {
                                 const google::protobuf::Message& input,
                                 size_t rows_max = 2) const;
 
+  // Whether a stream query goes on with changes.
+  bool Watches(absl::string_view rpc,
+               const google::protobuf::Message& input) const;
+
   // Starts watching; from now on Changes has what came since it was last read.
   void Watch() { watching_ = true; }
   std::vector<std::string> Changes() { return std::exchange(changes_, {}); }
