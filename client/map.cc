@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "atomix/multiraft/map/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
 #include "client/primitive.h"
@@ -71,6 +72,21 @@ void FillWrite(absl::string_view key, absl::string_view value,
       static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
 }
 
+// Of the keys that a watch has shown.
+using SeenIndexes = absl::flat_hash_map<std::string, uint64_t>;
+
+// The protocol says that a key is gone by sending its entry once more: each
+// write has an index of its own.
+bool IsRemoval(const MapEntry& entry, SeenIndexes& seen) {
+  const auto [it, is_new] = seen.emplace(entry.key, entry.value.index);
+  if (is_new) return false;
+  if (std::exchange(it->second, entry.value.index) != entry.value.index) {
+    return false;
+  }
+  seen.erase(it);
+  return true;
+}
+
 }  // namespace
 
 struct Map::Rep {
@@ -79,13 +95,21 @@ struct Map::Rep {
   std::unique_ptr<Stream<MapUpdate>> Entries(bool watch) {
     api::EntriesInput input;
     input.set_watch(watch);
+    const auto seen = std::make_shared<SeenIndexes>();
     return primitive.Watch<MapUpdate>(
         &Stub::Entries, std::move(input),
-        [](api::EntriesOutput output) {
-          return MapUpdate{.entry =
+        [seen, watch](api::EntriesOutput output) {
+          MapUpdate update{.entry =
                                FromApi(std::move(*output.mutable_entry()))};
+          if (watch && IsRemoval(update.entry, *seen)) {
+            update.kind = MapUpdate::Kind::kRemoved;
+          }
+          return update;
         },
-        [] { return MapUpdate{.restarted = true}; },
+        [seen] {
+          seen->clear();
+          return MapUpdate{.kind = MapUpdate::Kind::kRestarted};
+        },
         watch ? StreamEnd::kNone : StreamEnd::kNatural);
   }
 };
@@ -121,7 +145,7 @@ absl::StatusOr<std::vector<MapEntry>> Map::List() {
   while (true) {
     ASSIGN_OR_RETURN(std::optional<MapUpdate> update, listing->Next());
     if (!update.has_value()) return entries;
-    if (update->restarted) {
+    if (update->kind == MapUpdate::Kind::kRestarted) {
       entries.clear();
     } else {
       entries.push_back(std::move(update->entry));

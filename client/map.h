@@ -70,10 +70,14 @@ struct MapEvent {
 
 // What a watch brings.
 struct MapUpdate {
-  // The listing starts over, because the connection broke and changes may have
-  // been missed: forget the entries seen so far. `entry` is empty.
-  bool restarted = false;
-
+  enum class Kind {
+    kEntry,    // The key has this value, now or again.
+    kRemoved,  // It had this value, and is gone.
+    // The listing starts over, because the connection broke and changes may
+    // have been missed: forget what was seen so far. `entry` is empty.
+    kRestarted,
+  };
+  Kind kind = Kind::kEntry;
   MapEntry entry;
 };
 
@@ -122,8 +126,9 @@ class Map {
   // session that reads too slowly for the server's bounds gets an error here.
   std::unique_ptr<Stream<MapEvent>> Events(absl::string_view key);
 
-  // Every entry that there is, then each change as it happens. A removed entry
-  // comes once more; Events tells removals apart.
+  // Every entry that there is, then each change as it happens. Costs the server
+  // nothing to keep; what is missed while the connection is broken is made good
+  // by a new listing. Remembers the index of every key.
   std::unique_ptr<Stream<MapUpdate>> Watch();
 
   // The session no longer uses the map, which stays with all entries.

@@ -47,9 +47,10 @@ class MapTest : public ClientTest {
     const absl::StatusOr<std::optional<MapUpdate>> update = watch.Next();
     if (!update.ok()) return std::string(update.status().message());
     if (!update->has_value()) return "end";
-    if ((*update)->restarted) return "restarted";
-    return absl::StrCat((*update)->entry.key, "=",
-                        (*update)->entry.value.value);
+    if ((*update)->kind == MapUpdate::Kind::kRestarted) return "restarted";
+    return absl::StrCat(
+        (*update)->kind == MapUpdate::Kind::kRemoved ? "removed " : "",
+        (*update)->entry.key, "=", (*update)->entry.value.value);
   }
 
   // Runs beside the test, once the server has `streams` streams.
@@ -215,6 +216,12 @@ TEST_F(MapTest, AWatchListsAndThenFollows) {
   EXPECT_EQ(Show(*watch), "a=1");
   server_.PutFromElsewhere("b", "2");
   EXPECT_EQ(Show(*watch), "b=2");
+  ASSERT_OK(map_.Put("a", "3"));
+  EXPECT_EQ(Show(*watch), "a=3");
+  ASSERT_OK(map_.Remove("a", 0));
+  EXPECT_EQ(Show(*watch), "removed a=3");
+  ASSERT_OK(map_.Put("a", "3"));
+  EXPECT_EQ(Show(*watch), "a=3");
 }
 
 TEST_F(MapTest, AWatchThatBrokeSaysThatItBeginsAnew) {

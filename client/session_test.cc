@@ -42,7 +42,7 @@ class KeepAliveTest : public ::testing::Test {
 
   // Lets `seconds` pass once everyone waits for them.
   void Pass(int64_t seconds) {
-    timer_.AwaitWaiter();
+    timer_.AwaitWaiters(1);
     timer_.Advance(seconds * kSecond);
   }
 
@@ -56,7 +56,7 @@ class KeepAliveTest : public ::testing::Test {
 TEST_F(KeepAliveTest, ComesEveryQuarterOfTheTimeout) {
   const auto session = Open();
   Pass(14);
-  timer_.AwaitWaiter();
+  timer_.AwaitWaiters(1);
   EXPECT_THAT(server_.keep_alives(), IsEmpty());
   Pass(1);
   server_.AwaitAttempts("KeepAlive", 1);
@@ -109,7 +109,7 @@ TEST_F(KeepAliveTest, IsRepeatedWhileTheServerIsAway) {
   server_.AwaitAttempts("KeepAlive", 2);
   Pass(1);
   server_.AwaitAttempts("KeepAlive", 3);
-  timer_.AwaitWaiter();
+  timer_.AwaitWaiters(1);
   EXPECT_OK(session->status());
 }
 

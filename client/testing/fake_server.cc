@@ -425,7 +425,10 @@ class FakeServer::Impl : public core::Partition::CallbackService {
       reactor->End(NoSession());
       return reactor;
     }
-    Listener& listener = session->second.listeners[sequence];
+    const auto [it, is_new] =
+        session->second.listeners.emplace(sequence, Listener());
+    if (is_new) ++index_;
+    Listener& listener = it->second;
     listener.primitive = request.headers().operation().session().primitive_id();
     listener.key = request.input().key();
     listener.stream = reactor;
@@ -603,6 +606,7 @@ class FakeServer::Impl : public core::Partition::CallbackService {
       *event.mutable_removed()->mutable_value() = it->second;
       primitive.entries.erase(it);
       impl_.Tell(id, event);
+      impl_.TellWatchers(input.key(), output.value());
       return {};
     })
     FAKE_MAP_RPC(Clear, {

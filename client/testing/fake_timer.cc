@@ -42,15 +42,16 @@ void FakeTimer::Advance(int64_t by_ns) {
   }
 }
 
-void FakeTimer::AwaitWaiter() {
+void FakeTimer::AwaitWaiters(size_t count) {
   base::MutexLock lock(mu_);
-  const auto waits = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return std::any_of(waiters_.begin(), waiters_.end(),
-                       [now_ns = now_ns_](const Waiter* w) {
-                         return w->deadline_ns > now_ns;
-                       });
-  };
-  while (!waits()) waiters_changed_.Wait(mu_);
+  while (true) {
+    size_t waiters = 0;
+    for (const Waiter* waiter : waiters_) {
+      waiters += waiter->deadline_ns > now_ns_ ? 1 : 0;
+    }
+    if (waiters >= count) return;
+    waiters_changed_.Wait(mu_);
+  }
 }
 
 std::vector<int64_t> FakeTimer::waited_ns() {

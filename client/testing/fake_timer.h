@@ -29,8 +29,8 @@ class FakeTimer : public Timer {
   // Moves the time and wakes those who wait for it.
   void Advance(int64_t by_ns);
 
-  // Blocks until somebody waits for a time behind now.
-  void AwaitWaiter();
+  // Blocks until so many wait for a time behind now.
+  void AwaitWaiters(size_t count);
 
   // How long each wait was meant to be, in the order of their ends.
   std::vector<int64_t> waited_ns();
