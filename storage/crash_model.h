@@ -1,7 +1,7 @@
 // CrashModel watches what a store does to its disk and can say what a power cut
-// would leave of it: only synced bytes are certain, the rest is there in part
-// or not at all; new names, renames and deletions are certain once the
-// directory was synced.
+// would leave of it: only synced bytes are certain, the rest is there in part,
+// with holes, or not at all; new names, renames and deletions are certain once
+// the directory was synced.
 //
 // It can also be the fault: the power goes, or one call fails, at a chosen
 // call. Thread-safe.

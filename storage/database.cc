@@ -174,6 +174,30 @@ void Abandon(std::unique_ptr<rocksdb::DB> db,
   abandoned->emplace_back(db.release(), env.release());
 }
 
+// Whether everything acknowledged comes before the first damage in the logs. A
+// power cut can leave holes, not only a cut, in what was never synced (U1), and
+// RocksDB takes those for corruption. Looks without changing a file.
+bool OnlyTheTailIsDamaged(const DatabaseOptions& options,
+                          rocksdb::DBOptions db_options) {
+  db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  db_options.create_if_missing = false;
+  db_options.create_missing_column_families = false;
+  db_options.listeners.clear();
+  // The line that names the damaged file was logged already.
+  db_options.info_log = std::make_shared<RocksLog>();
+  rocksdb::DB* opened = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
+      db_options, options.directory, MakeFamilies(options), &handles, &opened);
+  if (!status.ok()) return false;
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  const uint64_t found = db->GetLatestSequenceNumber();
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    db->DestroyColumnFamilyHandle(handle);
+  }
+  return found >= options.acknowledged_sequence;
+}
+
 // What went wrong, the file if RocksDB's log names one, and what to do.
 absl::Status ExplainOpenError(const rocksdb::Status& status,
                               const RocksLog& log,
@@ -306,11 +330,18 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
   database->is_fenced_ = options.is_fenced;
   database->log_ = std::make_shared<RocksLog>();
   database->env_ = std::make_unique<DatabaseEnv>(options);
+  rocksdb::DBOptions db_options =
+      MakeDbOptions(options, database->env_.get(), database->log_);
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  const rocksdb::Status status = rocksdb::DB::Open(
-      MakeDbOptions(options, database->env_.get(), database->log_),
-      options.directory, MakeFamilies(options), &handles, &db);
+  rocksdb::Status status = rocksdb::DB::Open(
+      db_options, options.directory, MakeFamilies(options), &handles, &db);
+  if (status.IsCorruption() && OnlyTheTailIsDamaged(options, db_options)) {
+    db_options.wal_recovery_mode =
+        rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    status = rocksdb::DB::Open(db_options, options.directory,
+                               MakeFamilies(options), &handles, &db);
+  }
   if (!status.ok()) {
     return ExplainOpenError(status, *database->log_, options.directory);
   }

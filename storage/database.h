@@ -38,6 +38,10 @@ struct DatabaseOptions {
   // What RocksDB does its I/O through; null: the machine's.
   std::shared_ptr<rocksdb::FileSystem> file_system;
 
+  // What the database must still hold: all up to this sequence number was
+  // acknowledged (D9).
+  uint64_t acknowledged_sequence = 0;
+
   // Called, on a thread of RocksDB, when a flush or compaction failed.
   std::function<void(absl::Status)> on_background_error;
 

@@ -58,6 +58,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   DatabaseOptions database;
   database.directory = store->directory_->database_path();
   database.file_system = store->file_system_;
+  database.acknowledged_sequence =
+      store->directory_->watermark().opened_at().sequence;
   database.write_buffer_bytes = options.write_buffer_bytes;
   database.wal_bytes_max = options.wal_bytes_max;
   database.on_background_error = raise;

@@ -38,7 +38,8 @@ struct StoreOptions {
   // To whom the directory must belong; `incarnation` is ignored.
   Identity identity;
 
-  // Called at most once, on any thread, when the store is fenced.
+  // Called at most once, on any thread, when the store is fenced. It must not
+  // call the store, and returns soon or ends the process.
   absl::AnyInvocable<void(absl::Status)> on_fatal;
 
   uint64_t write_buffer_bytes = 64 << 20;  // Of each column family.

@@ -199,6 +199,29 @@ TEST_F(StoreTest, WritesOfManyThreadsShareSyncs) {
   EXPECT_EQ(before, uint64_t{kThreads});
 }
 
+TEST_F(StoreTest, LogsStayBoundedThoughMetaIsRarelyWritten) {
+  StoreOptions options = Options(directory_);
+  options.write_buffer_bytes = 64 << 10;
+  options.wal_bytes_max = 256 << 10;
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(std::move(options)));
+  ASSERT_OK(store->CreatePartition(base::PartitionId{1}, OneVoter()));
+  LogBuilder log(base::PartitionId{1});
+  for (int i = 0; i < 200; ++i) {  // 4 MB, in batches of 20 kB.
+    std::atomic<bool> durable{false};
+    store->Write({.partition = base::PartitionId{1},
+                  .entries = log.Many(1, 5, std::string(4000, 'b')),
+                  .done = [&](absl::Status) { durable = true; }});
+    while (!durable) std::this_thread::yield();
+  }
+  store->Close();
+  uint64_t bytes = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(directory_ + "/db")) {
+    if (file.path().extension() == ".log") bytes += file.file_size();
+  }
+  EXPECT_LT(bytes, uint64_t{2} << 20);
+}
+
 TEST_F(StoreTest, WriteAfterCloseIsUnavailable) {
   ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
   ASSERT_OK(store->CreatePartition(base::PartitionId{1}, OneVoter()));
