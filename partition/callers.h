@@ -108,7 +108,8 @@ class Callers {
   session::StateMachine* const state_machine_;
 
   std::map<session::CommandKey, Completion<session::Applied>> waiting_;
-  absl::flat_hash_map<StreamId, Stream> streams_;
+  // Ordered, so that streams end in an order that a seed repeats.
+  std::map<StreamId, Stream> streams_;
   std::map<session::CommandKey, StreamId> by_command_;
   absl::flat_hash_map<session::QueryStreamId, StreamId> by_query_;
 
