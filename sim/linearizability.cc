@@ -1,6 +1,7 @@
 #include "sim/linearizability.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -82,6 +83,28 @@ class Pending {
   size_t returns_ = 0;
 };
 
+constexpr size_t kNone = SIZE_MAX;
+
+// Of each operation, the last one called before it that may take its place.
+std::vector<size_t> StandIns(const SequentialSpec& spec,
+                             const std::vector<Interval>& history) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < history.size(); ++i) {
+    if (history[i].returned == kNeverReturned) order.push_back(i);
+  }
+  std::sort(order.begin(), order.end(), [&history](size_t a, size_t b) {
+    return history[a].called < history[b].called;
+  });
+  std::vector<size_t> result(history.size(), kNone);
+  std::map<std::string, size_t> last;
+  for (size_t operation : order) {
+    const auto [it, is_new] =
+        last.emplace(spec.EffectClass(operation), operation);
+    if (!is_new) result[operation] = std::exchange(it->second, operation);
+  }
+  return result;
+}
+
 }  // namespace
 
 Verdict CheckLinearizable(const SequentialSpec& spec,
@@ -92,6 +115,7 @@ Verdict CheckLinearizable(const SequentialSpec& spec,
     std::string state_before;
   };
   Pending pending(history);
+  const std::vector<size_t> stand_ins = StandIns(spec, history);
   std::string taken((history.size() + 7) / 8, '\0');  // A bit per operation.
   std::string state = spec.InitialState();
   std::vector<Choice> choices;
@@ -103,7 +127,12 @@ Verdict CheckLinearizable(const SequentialSpec& spec,
     if (steps >= steps_max) return Verdict::kUndecided;
     if (node != 0 && Pending::IsCall(node)) {
       const uint32_t operation = Pending::OperationOf(node);
-      std::optional<std::string> after = spec.Apply(state, operation);
+      const size_t stand_in = stand_ins[operation];
+      std::optional<std::string> after;
+      if (stand_in == kNone ||
+          (taken[stand_in / 8] & (1 << (stand_in % 8))) != 0) {
+        after = spec.Apply(state, operation);
+      }
       const char bit = static_cast<char>(1 << (operation % 8));
       if (after.has_value()) {
         taken[operation / 8] = static_cast<char>(taken[operation / 8] | bit);

@@ -33,6 +33,11 @@ class SequentialSpec {
   // nothing if it cannot have answered there what it did.
   virtual std::optional<std::string> Apply(const std::string& state,
                                            size_t operation) const = 0;
+
+  // Operations that never returned and have the same effect wherever they take
+  // place have the same class: the search need not try them in every order.
+  // Different for all others.
+  virtual std::string EffectClass(size_t operation) const = 0;
 };
 
 enum class Verdict : uint8_t {

@@ -47,6 +47,11 @@ class Register : public SequentialSpec {
     return state;
   }
 
+  std::string EffectClass(size_t operation) const override {
+    const Op& op = ops_[operation];
+    return absl::StrCat(op.is_write ? "write " : "read ", op.value);
+  }
+
   const std::vector<Op>& ops() const { return ops_; }
 
  private:
@@ -113,6 +118,21 @@ TEST(LinearizabilityTest, LostWriteIsNot) {
   EXPECT_EQ(Judge({Write(1).From(1).To(2), Write(2).From(3).To(4),
                    Read(1).From(5).To(6)}),
             Verdict::kNotLinearizable);
+}
+
+TEST(LinearizabilityTest, WritesThatNeverReturnedStandInForEachOther) {
+  std::vector<Op> ops;
+  for (int i = 1; i <= 40; ++i) ops.push_back(Write(5).From(i));
+  // Each of them is needed once: two reads see it come and go.
+  uint64_t stamp = 100;
+  for (int i = 0; i < 40; ++i) {
+    ops.push_back(Read(5).From(stamp).To(stamp + 1));
+    ops.push_back(Write(6).From(stamp + 2).To(stamp + 3));
+    stamp += 4;
+  }
+  EXPECT_EQ(Judge(ops), Verdict::kLinearizable);
+  ops.push_back(Read(5).From(stamp).To(stamp + 1));
+  EXPECT_EQ(Judge(ops), Verdict::kNotLinearizable);
 }
 
 TEST(LinearizabilityTest, SearchEndsAtItsBound) {

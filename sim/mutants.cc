@@ -1,0 +1,350 @@
+#include "sim/mutants.h"
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "base/random.h"
+#include "primitive/registry.h"
+#include "session/primitive.h"
+#include "session/registry.h"
+#include "sim/sim_clock.h"
+#include "storage/log_store.h"
+
+namespace sim {
+namespace {
+
+// --- Stores ------------------------------------------------------------------
+
+// A store that hands everything on; each mutant changes one thing.
+class PassingStore : public storage::LogStore {
+ public:
+  PassingStore(storage::LogStore& store, uint64_t seed)
+      : store_(store), random_(seed) {}
+
+  absl::StatusOr<std::vector<base::PartitionId>> ListPartitions() override {
+    return store_.ListPartitions();
+  }
+  absl::Status CreatePartition(
+      base::PartitionId partition,
+      const raft::Configuration& configuration) override {
+    return store_.CreatePartition(partition, configuration);
+  }
+  absl::StatusOr<storage::StoredPartition> LoadPartition(
+      base::PartitionId partition) override {
+    return store_.LoadPartition(partition);
+  }
+  absl::StatusOr<std::unique_ptr<storage::ImageReader>> OpenImage(
+      base::PartitionId partition) override {
+    return store_.OpenImage(partition);
+  }
+  void Write(storage::LogWrite write) override {
+    store_.Write(std::move(write));
+  }
+  void WriteImage(storage::ImageBatch batch) override {
+    store_.WriteImage(std::move(batch));
+  }
+  void ReadEntries(
+      base::PartitionId partition, raft::Index from, uint64_t bytes_max,
+      absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done)
+      override {
+    store_.ReadEntries(partition, from, bytes_max, std::move(done));
+  }
+
+ protected:
+  storage::LogStore& store_;
+  base::Random random_;
+};
+
+class AcknowledgesBeforeTheSync : public PassingStore {
+ public:
+  using PassingStore::PassingStore;
+
+  void Write(storage::LogWrite write) override {
+    auto done = std::exchange(write.done, nullptr);
+    write.done = [](absl::Status) {};
+    PassingStore::Write(std::move(write));
+    done(absl::OkStatus());
+  }
+};
+
+class LosesAnImageRow : public PassingStore {
+ public:
+  using PassingStore::PassingStore;
+
+  void WriteImage(storage::ImageBatch batch) override {
+    if (!batch.rows.empty() && random_.OneIn(20)) batch.rows.pop_back();
+    PassingStore::WriteImage(std::move(batch));
+  }
+};
+
+// The pointer overtakes rows that it makes visible.
+class WritesImageRowsLate : public PassingStore {
+ public:
+  using PassingStore::PassingStore;
+
+  void WriteImage(storage::ImageBatch batch) override {
+    if (!batch.rows.empty() && random_.OneIn(4)) {
+      auto done = std::exchange(batch.done, nullptr);
+      batch.done = [](absl::Status) {};
+      held_.push_back(std::move(batch));
+      return done(absl::OkStatus());
+    }
+    PassingStore::WriteImage(std::move(batch));
+  }
+  void Write(storage::LogWrite write) override {
+    const bool is_pointer = write.image.has_value();
+    PassingStore::Write(std::move(write));
+    if (is_pointer) return;
+    for (storage::ImageBatch& batch : std::exchange(held_, {})) {
+      PassingStore::WriteImage(std::move(batch));
+    }
+  }
+
+ private:
+  std::vector<storage::ImageBatch> held_;
+};
+
+class KeepsAnObsoleteRow : public PassingStore {
+ public:
+  using PassingStore::PassingStore;
+
+  // A tombstone is lost, so the row that was erased comes back.
+  void WriteImage(storage::ImageBatch batch) override {
+    std::erase_if(batch.rows, [this](const storage::ImageRow& row) {
+      return row.erased && random_.OneIn(4);
+    });
+    PassingStore::WriteImage(std::move(batch));
+  }
+};
+
+class ForgetsTheLastEntry : public PassingStore {
+ public:
+  using PassingStore::PassingStore;
+
+  absl::StatusOr<storage::StoredPartition> LoadPartition(
+      base::PartitionId partition) override {
+    auto stored = PassingStore::LoadPartition(partition);
+    if (stored.ok() && !stored->entries.empty()) stored->entries.pop_back();
+    return stored;
+  }
+};
+
+class ForgetsTheTerm : public PassingStore {
+ public:
+  using PassingStore::PassingStore;
+
+  absl::StatusOr<storage::StoredPartition> LoadPartition(
+      base::PartitionId partition) override {
+    auto stored = PassingStore::LoadPartition(partition);
+    if (stored.ok() && stored->hard_state.term.value() > 0) {
+      stored->hard_state.term = stored->hard_state.term - 1;
+      stored->hard_state.voted_for = raft::ReplicaId{};
+    }
+    return stored;
+  }
+};
+
+template <class Store>
+Defect WithStore() {
+  return {.wrap_store = [](storage::LogStore& store, uint64_t seed) {
+    return std::make_unique<Store>(store, seed);
+  }};
+}
+
+// --- Primitives --------------------------------------------------------------
+
+// A primitive that hands everything on to one of the built-in ones.
+class PassingPrimitive : public session::Primitive {
+ public:
+  explicit PassingPrimitive(std::unique_ptr<session::Primitive> inner)
+      : inner_(std::move(inner)) {}
+
+  void Command(session::CommandContext& context, uint32_t operation,
+               absl::string_view input) override {
+    inner_->Command(context, operation, input);
+  }
+  session::Result Query(uint32_t operation,
+                        absl::string_view input) const override {
+    return inner_->Query(operation, input);
+  }
+  session::Listing List(uint32_t operation, absl::string_view input,
+                        absl::string_view cursor,
+                        size_t rows_max) const override {
+    return inner_->List(operation, input, cursor, rows_max);
+  }
+  bool Watches(uint32_t operation, absl::string_view input) const override {
+    return inner_->Watches(operation, input);
+  }
+  void TimerFired(session::PrimitiveContext& context,
+                  absl::string_view key) override {
+    inner_->TimerFired(context, key);
+  }
+  void WaiterCancelled(session::PrimitiveContext& context,
+                       session::CommandKey command) override {
+    inner_->WaiterCancelled(context, command);
+  }
+  bool SessionClosed(session::PrimitiveContext& context,
+                     session::SessionId session, size_t items_max) override {
+    return inner_->SessionClosed(context, session, items_max);
+  }
+  void Loaded(session::PrimitiveContext& context) override {
+    inner_->Loaded(context);
+  }
+
+ protected:
+  const std::unique_ptr<session::Primitive> inner_;
+};
+
+// The context of a command whose answer nobody gets.
+class Unanswered : public session::CommandContext {
+ public:
+  explicit Unanswered(session::CommandContext& context) : context_(context) {}
+
+  uint64_t index() const override { return context_.index(); }
+  uint64_t time_ns() const override { return context_.time_ns(); }
+  uint32_t machine_version() const override {
+    return context_.machine_version();
+  }
+  bool has_listeners() const override { return context_.has_listeners(); }
+  void Publish(uint64_t change_index, absl::string_view key,
+               std::string output) override {
+    context_.Publish(change_index, key, std::move(output));
+  }
+  bool has_watchers() const override { return context_.has_watchers(); }
+  void Notify(absl::string_view cursor, std::string output) override {
+    context_.Notify(cursor, std::move(output));
+  }
+  void InterruptWatchers() override { context_.InterruptWatchers(); }
+  void SetTimer(absl::string_view key, uint64_t due_ns) override {
+    context_.SetTimer(key, due_ns);
+  }
+  void CancelTimer(absl::string_view key) override {
+    context_.CancelTimer(key);
+  }
+  void CancelTimers() override { context_.CancelTimers(); }
+  void Complete(session::CommandKey command, session::Result result) override {
+    context_.Complete(command, std::move(result));
+  }
+  session::CommandKey command() const override { return context_.command(); }
+  session::Generation generation() const override {
+    return context_.generation();
+  }
+  void Answer(session::Result) override {}
+  void KeepOpen() override {}
+  void Listen(absl::string_view, std::string) override {}
+
+ private:
+  session::CommandContext& context_;
+};
+
+// Every fiftieth command, by its index, takes effect twice.
+class ReplaysACommand : public PassingPrimitive {
+ public:
+  using PassingPrimitive::PassingPrimitive;
+
+  void Command(session::CommandContext& context, uint32_t operation,
+               absl::string_view input) override {
+    if (context.index() % 50 == 0) {
+      Unanswered first(context);
+      inner_->Command(first, operation, input);
+    }
+    inner_->Command(context, operation, input);
+  }
+};
+
+// What it keeps, it does not find again after a restart: not replicated state,
+// but a member.
+class RemembersOutsideItsTables : public PassingPrimitive {
+ public:
+  using PassingPrimitive::PassingPrimitive;
+
+  void Command(session::CommandContext& context, uint32_t operation,
+               absl::string_view input) override {
+    if (++commands_ % 20 == 0) {
+      return context.Answer(session::Failure(
+          session::OperationStatus::kConflict, "the twentieth"));
+    }
+    inner_->Command(context, operation, input);
+  }
+
+ private:
+  uint64_t commands_ = 0;
+};
+
+// Timers of a map fire at once.
+class ExpiresEarly : public PassingPrimitive {
+ public:
+  using PassingPrimitive::PassingPrimitive;
+
+  void Command(session::CommandContext& context, uint32_t operation,
+               absl::string_view input) override {
+    Early early(context);
+    inner_->Command(early, operation, input);
+  }
+
+ private:
+  class Early : public Unanswered {
+   public:
+    explicit Early(session::CommandContext& context)
+        : Unanswered(context), context_(context) {}
+    void SetTimer(absl::string_view key, uint64_t) override {
+      context_.SetTimer(key, context_.time_ns());
+    }
+    void Answer(session::Result result) override {
+      context_.Answer(std::move(result));
+    }
+    void KeepOpen() override { context_.KeepOpen(); }
+    void Listen(absl::string_view filter, std::string first) override {
+      context_.Listen(filter, std::move(first));
+    }
+
+   private:
+    session::CommandContext& context_;
+  };
+};
+
+template <class Wrapper, const char* kType>
+std::unique_ptr<session::Primitive> CreateWrapped(session::TableSet& tables,
+                                                  session::PrimitiveId id) {
+  return std::make_unique<Wrapper>(
+      primitive::BuiltinRegistry().FindByName(kType)->create(tables, id));
+}
+
+constexpr char kCounter[] = "counter";
+constexpr char kMap[] = "map";
+
+// The built-in registry with one type wrapped; never destroyed.
+template <class Wrapper, const char* kType>
+Defect WithPrimitive() {
+  std::vector<session::PrimitiveType> types =
+      primitive::BuiltinRegistry().types();
+  for (session::PrimitiveType& type : types) {
+    if (type.name == kType) type.create = &CreateWrapped<Wrapper, kType>;
+  }
+  return {.registry = new session::Registry(std::move(types))};
+}
+
+}  // namespace
+
+std::vector<Mutant> AllMutants() {
+  return {
+      {"AcknowledgesBeforeTheSync", WithStore<AcknowledgesBeforeTheSync>()},
+      {"LosesAnImageRow", WithStore<LosesAnImageRow>()},
+      {"WritesImageRowsLate", WithStore<WritesImageRowsLate>()},
+      {"KeepsAnObsoleteRow", WithStore<KeepsAnObsoleteRow>()},
+      {"ForgetsTheLastEntry", WithStore<ForgetsTheLastEntry>()},
+      {"ForgetsTheTerm", WithStore<ForgetsTheTerm>()},
+      {"ReplaysACounterCommand", WithPrimitive<ReplaysACommand, kCounter>()},
+      {"ReplaysAMapCommand", WithPrimitive<ReplaysACommand, kMap>()},
+      {"RemembersOutsideItsTables",
+       WithPrimitive<RemembersOutsideItsTables, kCounter>()},
+      {"ExpiresEarly", WithPrimitive<ExpiresEarly, kMap>()},
+      {"RunsACopyAsANewCommand", {.link = {.renumber_copies = true}}},
+      {"DropsAnEvent", {.link = {.drop_output_one_in = 50}}},
+      {"AnswersAStaleRead", {.link = {.stale_answer_one_in = 20}}},
+      {"ClockRunsFast", {.clock_rate_ppm = 8 * SimClock::kTrueRatePpm}},
+  };
+}
+
+}  // namespace sim

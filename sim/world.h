@@ -1,0 +1,62 @@
+// World is one run: a node with its partitions and their clients, things going
+// wrong for a while, and two judgements. While they go wrong, nothing that was
+// promised may be broken; when they end, everything pending is answered, live
+// sessions go on, dead ones expire, and a fresh client can work.
+//
+// Not thread-safe: the whole simulation runs on one thread.
+
+#ifndef SIM_WORLD_H_
+#define SIM_WORLD_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/random.h"
+#include "session/registry.h"
+#include "sim/disk.h"
+#include "sim/event_loop.h"
+#include "sim/judge.h"
+#include "sim/link.h"
+#include "sim/network.h"
+#include "sim/node.h"
+#include "sim/scenario.h"
+#include "storage/log_store.h"
+
+namespace sim {
+
+// Test of the oracles: a defect that the run must find.
+struct Defect {
+  std::function<std::unique_ptr<storage::LogStore>(storage::LogStore&,
+                                                   uint64_t seed)>
+      wrap_store;
+  LinkFaults link;
+  const session::Registry* registry = nullptr;  // Instead of the built-in one.
+  uint64_t clock_rate_ppm = 0;                  // 0: the scenario's.
+};
+
+struct RunResult {
+  std::vector<std::string> failures;  // Empty: the seed passed.
+  uint64_t trace_hash = 0;
+
+  // What the run was like.
+  uint64_t events = 0;
+  uint64_t calls = 0;
+  uint64_t entries = 0;
+  uint64_t images = 0;
+  uint64_t crashes = 0;
+  uint64_t audits = 0;
+  uint64_t changes = 0;  // Events of maps that were compared.
+  uint64_t sessions_lost = 0;
+};
+
+// Runs one seed. The same seed gives the same result, the trace included.
+RunResult RunSeed(uint64_t seed, const Defect& defect, bool verbose);
+inline RunResult RunSeed(uint64_t seed) { return RunSeed(seed, {}, false); }
+
+}  // namespace sim
+
+#endif  // SIM_WORLD_H_
