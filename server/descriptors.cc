@@ -3,23 +3,40 @@
 #include <google/protobuf/descriptor.h>
 
 #include "atomix/multiraft/counter/v1/service.pb.h"
+#include "atomix/multiraft/countermap/v1/service.pb.h"
+#include "atomix/multiraft/election/v1/service.pb.h"
+#include "atomix/multiraft/indexedmap/v1/service.pb.h"
+#include "atomix/multiraft/list/v1/service.pb.h"
+#include "atomix/multiraft/lock/v1/service.pb.h"
 #include "atomix/multiraft/map/v1/service.pb.h"
+#include "atomix/multiraft/multimap/v1/service.pb.h"
+#include "atomix/multiraft/set/v1/service.pb.h"
 #include "atomix/multiraft/v1/partition.pb.h"
 #include "atomix/multiraft/v1/session.pb.h"
+#include "atomix/multiraft/value/v1/service.pb.h"
 #include "grpc/health/v1/health.pb.h"
 #include "multiraft/admin/v1/admin.pb.h"
 
 namespace server {
 namespace {
 
-namespace v1 = ::atomix::multiraft;
+namespace api = ::atomix::multiraft;
 
-// One message of each file, which links all of it.
+// One message of each file, which links all of it: the whole public API, with
+// or without a primitive behind it.
 const google::protobuf::Descriptor* const kLinked[] = {
-    v1::v1::OpenSessionRequest::descriptor(),
-    v1::v1::CreatePrimitiveRequest::descriptor(),
-    v1::counter::v1::GetRequest::descriptor(),
-    v1::map::v1::GetRequest::descriptor(),
+    api::v1::OpenSessionRequest::descriptor(),
+    api::v1::CreatePrimitiveRequest::descriptor(),
+    api::counter::v1::SetRequest::descriptor(),
+    api::countermap::v1::SizeRequest::descriptor(),
+    api::election::v1::EnterRequest::descriptor(),
+    api::indexedmap::v1::SizeRequest::descriptor(),
+    api::list::v1::SizeRequest::descriptor(),
+    api::lock::v1::AcquireRequest::descriptor(),
+    api::map::v1::SizeRequest::descriptor(),
+    api::multimap::v1::SizeRequest::descriptor(),
+    api::set::v1::SizeRequest::descriptor(),
+    api::value::v1::SetRequest::descriptor(),
     grpc::health::v1::HealthCheckRequest::descriptor(),
     ::multiraft::admin::v1::StatusRequest::descriptor(),
 };

@@ -276,8 +276,6 @@ const std::string& Server::client_address() const {
   return impl_->client_address;
 }
 
-size_t Server::open_streams() const {
-  return impl_->gateway->streams().size();
-}
+size_t Server::open_streams() const { return impl_->gateway->streams().size(); }
 
 }  // namespace server

@@ -1,0 +1,91 @@
+// What meets a limit is refused, and what waits behind it is not harmed.
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/bad_input.h"
+#include "tests/raw_session.h"
+#include "tests/server_fixture.h"
+
+namespace tests {
+namespace {
+
+using ::testing::HasSubstr;
+
+// With limits that are easy to reach.
+class SmallLimitsTest : public BadInputTest {
+ protected:
+  static server::Options Small() {
+    server::Options options = TestServer::DefaultOptions();
+    options.partition.limits.sessions_max = 3;
+    options.partition.limits.primitives_max = 3;
+    options.partition.limits.session_records_max = 8;
+    options.partition.raft.entry_bytes_max = 64 << 10;
+    options.partition.mailbox_bytes_max = 32 << 10;
+    options.request_bytes_max = 1 << 20;
+    return options;
+  }
+  SmallLimitsTest() : BadInputTest(Small()) {}
+};
+
+TEST_F(SmallLimitsTest, ARequestAboveTheMessageLimitIsRefusedByGrpc) {
+  map::PutRequest put = requests_.Put();
+  put.mutable_input()->set_value(std::string((1 << 20) + 1, 'v'));
+  EXPECT_EQ(Unary(requests_.session.maps(), &map::Map::Stub::Put, put).code,
+            StatusCode::RESOURCE_EXHAUSTED);
+  ExpectNothingApplied();
+}
+
+TEST_F(SmallLimitsTest, ACommandAboveTheEntryLimitIsRefused) {
+  map::PutRequest put = requests_.Put();
+  put.mutable_input()->set_value(std::string(100 << 10, 'v'));
+  const Seen seen = Unary(requests_.session.maps(), &map::Map::Stub::Put, put);
+  EXPECT_EQ(seen.code, StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(seen.message, HasSubstr("65536"));
+  EXPECT_EQ(seen.outcome, "not-proposed");
+  ExpectNothingApplied();
+}
+
+TEST_F(SmallLimitsTest, AFullMailboxIsUnavailableAndKeepAlivesStillPass) {
+  map::PutRequest put = requests_.Put();
+  put.mutable_input()->set_value(std::string(40 << 10, 'v'));
+  const Seen seen = Unary(requests_.session.maps(), &map::Map::Stub::Put, put);
+  EXPECT_EQ(seen.code, StatusCode::UNAVAILABLE);
+  EXPECT_EQ(seen.outcome, "not-proposed");
+  ExpectNothingApplied();
+  EXPECT_TRUE(requests_.session.KeepAlive().ok());
+}
+
+TEST_F(SmallLimitsTest, TooManySessionsAreRefused) {
+  RawSession second(server_.Connect());
+  RawSession third(server_.Connect());
+  const Seen seen = Unary(second.partitions(),
+                          &v1::Partition::Stub::OpenSession, requests_.Open());
+  EXPECT_EQ(seen.code, StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(seen.message, HasSubstr("session"));
+  EXPECT_TRUE(second.Close().ok());
+  RawSession again(server_.Connect());  // One has left.
+}
+
+TEST_F(SmallLimitsTest, TooManyUnacknowledgedResultsAreHeldOffUntilAKeepAlive) {
+  RawSession& session = requests_.session;
+  ASSERT_TRUE(session.KeepAlive().ok());
+  Seen seen;
+  int sent = 0;
+  do {
+    counter::IncrementRequest request;
+    *request.mutable_headers() = session.CommandHeaders(requests_.counter_id);
+    request.mutable_input()->set_delta(0);
+    seen =
+        Unary(session.counters(), &counter::Counter::Stub::Increment, request);
+  } while (seen.code == StatusCode::OK && ++sent < 100);
+  EXPECT_EQ(sent, 8);
+  EXPECT_EQ(seen.code, StatusCode::UNAVAILABLE);
+  EXPECT_EQ(seen.outcome, "not-proposed");
+  EXPECT_TRUE(session.KeepAlive().ok());
+  EXPECT_EQ(session.Increment(requests_.counter_id, 0), 41);
+}
+
+}  // namespace
+}  // namespace tests
