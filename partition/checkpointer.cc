@@ -1,5 +1,6 @@
 #include "partition/checkpointer.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -10,8 +11,9 @@ namespace {
 
 // What an entry costs on disk beside its payload: key and header.
 constexpr uint64_t kEntryOverheadBytes = 60;
-// The log is trimmed in pieces of this size.
-constexpr uint64_t kLogPieceBytes = 1 << 20;
+// The log is trimmed in pieces: a sixteenth of what is kept, within these.
+constexpr uint64_t kLogPieceBytesMin = 4 << 10;
+constexpr uint64_t kLogPieceBytesMax = 1 << 20;
 
 storage::ImageRow ToStorage(session::EncodedRow row) {
   return {.table = static_cast<uint16_t>(row.table),
@@ -19,6 +21,11 @@ storage::ImageRow ToStorage(session::EncodedRow row) {
           .checkpoint = row.checkpoint,
           .erased = row.erased,
           .value = std::move(row.value)};
+}
+
+uint64_t PieceBytes(const Options& options) {
+  return std::clamp(options.log_keep_bytes / 16, kLogPieceBytesMin,
+                    kLogPieceBytesMax);
 }
 
 uint64_t BytesOf(const std::vector<session::EncodedRow>& rows) {
@@ -54,7 +61,9 @@ void Checkpointer::Applied(const raft::Entry& entry,
                            const raft::Configuration& configuration,
                            uint64_t now_ns) {
   const uint64_t bytes = entry.bytes().size() + kEntryOverheadBytes;
-  if (log_.empty() || log_.back().bytes >= kLogPieceBytes) log_.push_back({});
+  if (log_.empty() || log_.back().bytes >= PieceBytes(options_)) {
+    log_.push_back({});
+  }
   log_.back().last = entry.index;
   log_.back().bytes += bytes;
   log_bytes_since_ += bytes;
