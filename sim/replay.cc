@@ -85,6 +85,7 @@ void Replay::OnSync() {
 void Replay::OnDurable(const DiskWrite& write) {
   if (write.hard_state.has_value()) durable_hard_state_ = *write.hard_state;
   for (const raft::Entry& entry : write.entries) Append(entry);
+  if (write.trim_below.has_value()) ++trim_count_;
   if (!write.image.has_value()) return;
   image_ = *write.image;
   ++image_count_;

@@ -60,6 +60,7 @@ class Replay {
 
   uint64_t entry_count() const { return chains_.size(); }
   uint64_t image_count() const { return image_count_; }
+  uint64_t trim_count() const { return trim_count_; }
   uint64_t audit_count() const { return audit_count_; }
 
  private:
@@ -98,6 +99,7 @@ class Replay {
   raft::Index queued_last_;
   storage::ImagePointer image_;  // Durable.
   uint64_t image_count_ = 0;
+  uint64_t trim_count_ = 0;
   uint64_t audit_count_ = 0;
 };
 

@@ -42,12 +42,14 @@ TEST(SimTest, RunsMeetWhatTheyAreFor) {
     const RunResult result = RunSeed(seed);
     sum.calls += result.calls;
     sum.images += result.images;
+    sum.trims += result.trims;
     sum.crashes += result.crashes;
     sum.audits += result.audits;
     sum.changes += result.changes;
   }
   EXPECT_GT(sum.calls, 2000u);
   EXPECT_GT(sum.images, 200u);
+  EXPECT_GT(sum.trims, 50u);
   EXPECT_GT(sum.crashes, 20u);
   EXPECT_GT(sum.audits, 100u);
   EXPECT_GT(sum.changes, 500u);

@@ -412,6 +412,7 @@ class World : public DiskObserver {
       result.changes += group->workload().change_count();
       result.entries += group->replay().entry_count();
       result.images += group->replay().image_count();
+      result.trims += group->replay().trim_count();
       result.audits += group->replay().audit_count();
     }
     return result;

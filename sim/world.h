@@ -47,6 +47,7 @@ struct RunResult {
   uint64_t calls = 0;
   uint64_t entries = 0;
   uint64_t images = 0;
+  uint64_t trims = 0;  // Of a log, behind an image.
   uint64_t crashes = 0;
   uint64_t audits = 0;
   uint64_t changes = 0;  // Events of maps that were compared.
