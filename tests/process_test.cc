@@ -8,6 +8,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/database.h"
+#include "storage/records.h"
+#include "storage/store.h"
 #include "tests/raw_session.h"
 #include "tests/server_fixture.h"
 
@@ -83,6 +86,36 @@ TEST_F(ProcessTest, ADataDirectoryOfAnotherIsRefused) {
   ExpectRefused({"--partitions=4"}, 1, "partitions");
   ServerProcess again(data_dir());
   EXPECT_NE(again.address(), "");
+}
+
+TEST_F(ProcessTest, ADataDirectoryOfAnotherModeIsRefused) {
+  {
+    auto store = storage::Store::Open({.directory = data_dir(),
+                                       .identity = {.cluster = "multiraft",
+                                                    .node = base::NodeId(1),
+                                                    .mode = "managed",
+                                                    .partitions = 1}});
+    ASSERT_TRUE(store.ok()) << store.status().ToString();
+  }
+  ExpectRefused({}, 1, "managed");
+}
+
+TEST_F(ProcessTest, ADataDirectoryOfANewerVersionIsRefused) {
+  {
+    ServerProcess first(data_dir());
+    first.End(SIGTERM);
+    EXPECT_EQ(first.ExitCode(), 0);
+  }
+  {
+    auto database = storage::Database::Open({.directory = data_dir() + "/db"});
+    ASSERT_TRUE(database.ok()) << database.status().ToString();
+    storage::DatabaseBatch batch = (*database)->NewBatch();
+    batch.Put(storage::Family::kMeta, storage::DataFormatKey(),
+              storage::EncodeDataFormat(storage::kDataFormat + 1), "");
+    ASSERT_TRUE(
+        (*database)->Write(batch, storage::Database::Durability::kSynced).ok());
+  }
+  ExpectRefused({}, 1, "format");
 }
 
 TEST_F(ProcessTest, ADataDirectoryThatCannotBeMadeIsRefused) {
