@@ -16,7 +16,8 @@ std::string ReplayCommand(uint64_t seed) {
   return absl::StrCat("bazel run //sim -- --seed=", seed);
 }
 
-[[noreturn]] void FailWithSeed() {
+// Not [[noreturn]]: glog wants it as part of the type.
+__attribute__((noreturn)) void FailWithSeed() {
   std::fprintf(stderr, "simulation seed %llu aborted; again: %s\n",
                static_cast<unsigned long long>(announced_seed),
                ReplayCommand(announced_seed).c_str());

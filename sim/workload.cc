@@ -453,7 +453,6 @@ class Workload::Reader {
 Workload::Workload(EventLoop& loop, const session::Registry& registry,
                    const Options& options, uint64_t seed, Judge& judge)
     : loop_(loop),
-      registry_(registry),
       counter_type_(TypeNamed(registry, "counter")),
       map_type_(TypeNamed(registry, "map")),
       options_(options),
@@ -531,7 +530,7 @@ void Workload::AddSleeper(Client& client, uint64_t awake_ns) {
   };
   client.Start([this, &client, awake_ns, probe, asleep = false]() mutable {
     if (std::exchange(asleep, true)) return;  // Lost before: not abandoned.
-    loop_.After(awake_ns, [this, &client, probe] {
+    loop_.After(awake_ns, [&client, probe] {
       client.Abandon();
       (*probe)();
     });

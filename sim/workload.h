@@ -107,7 +107,6 @@ class Workload {
   void SleeperGone(const Client& client, bool punctual);
 
   EventLoop& loop_;
-  const session::Registry& registry_;
   const session::PrimitiveType& counter_type_;
   const session::PrimitiveType& map_type_;
   const Options options_;
