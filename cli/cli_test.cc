@@ -318,8 +318,8 @@ TEST_F(CliTest, StatusIsATableOrAnObject) {
   EXPECT_EQ(
       Cli("status"),
       "node 1, multiraft 0.1, single mode, up 3m12s\n"
-      "data in /data (format 1): 77.0 GiB free, 512.0 MiB reserved; 3.0 MiB "
-      "written with 12 syncs since the start\n"
+      "data in /data (format 1): 77.0 GiB free, 512.0 MiB reserved\n"
+      "3.0 MiB written with 12 syncs since the start\n"
       "\n"
       "PARTITION  ROLE      TERM  LEADER  LOG   COMMITTED  APPLIED  ON DISK  "
       "IMAGE  SESSIONS  PRIMITIVES  STATE\n"

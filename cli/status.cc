@@ -72,12 +72,16 @@ Json ToJson(const admin::StatusResponse& status) {
 std::string ToText(const admin::StatusResponse& status) {
   std::string text = absl::StrCat(
       "node ", status.node_id(), ", multiraft ", status.version(), ", ",
-      status.mode(), " mode, up ", Age(status.uptime_ms()), "\n", "data in ",
-      OneLine(status.data_dir()), " (format ", status.data_format(),
-      "): ", Bytes(status.disk().free_bytes()), " free, ",
-      Bytes(status.disk().reserve_bytes()), " reserved; ",
-      Bytes(status.disk().bytes_written()), " written with ",
-      status.disk().fsyncs(), " syncs since the start\n\n");
+      status.mode(), " mode, up ", Age(status.uptime_ms()), "\ndata in ",
+      OneLine(status.data_dir()), " (format ", status.data_format(), ")");
+  // A node that has not looked at its disk yet says nothing of it.
+  if (status.disk().free_bytes() != 0) {
+    absl::StrAppend(&text, ": ", Bytes(status.disk().free_bytes()), " free, ",
+                    Bytes(status.disk().reserve_bytes()), " reserved");
+  }
+  absl::StrAppend(&text, "\n", Bytes(status.disk().bytes_written()),
+                  " written with ", status.disk().fsyncs(),
+                  " syncs since the start\n\n");
   std::vector<std::vector<std::string>> rows = {
       {"PARTITION", "ROLE", "TERM", "LEADER", "LOG", "COMMITTED", "APPLIED",
        "ON DISK", "IMAGE", "SESSIONS", "PRIMITIVES", "STATE"}};

@@ -1,5 +1,5 @@
 // Backoff says how long to wait before a failed call is tried again: from 50
-// ms, twice as long each time up to 2 s, each wait up to a half shorter or
+// ms, twice as long each time up to 1 s, each wait up to a half shorter or
 // longer so that clients that failed together do not come back together.
 //
 // Not thread-safe: owned by one call.
@@ -16,7 +16,7 @@ namespace client {
 class Backoff {
  public:
   static constexpr int64_t kFirstNs = 50'000'000;
-  static constexpr int64_t kMaxNs = 2'000'000'000;
+  static constexpr int64_t kMaxNs = 1'000'000'000;
 
   explicit Backoff(uint64_t seed) : random_(seed) {}
 

@@ -233,6 +233,26 @@ TEST_F(MapTest, AWatchThatBrokeSaysThatItBeginsAnew) {
   EXPECT_EQ(Show(*watch), "a=1");
 }
 
+TEST_F(MapTest, ABreakIsSaidOnceHoweverManyAttemptsItTakes) {
+  auto watch = map_.Watch();
+  std::thread writer = Once(1, [&] {
+    server_.PutFromElsewhere("a", "1");
+    // An empty listing that breaks has nothing to be forgotten.
+    server_.Inject("Entries", Refuse(), 3);
+  });
+  EXPECT_EQ(Show(*watch), "a=1");
+  writer.join();
+  ASSERT_OK(map_.Clear());
+  server_.BreakStreams();
+  EXPECT_EQ(Show(*watch), "restarted");
+  std::thread again([&] {
+    server_.AwaitAttempts("Entries", 5);
+    server_.PutFromElsewhere("b", "2");
+  });
+  EXPECT_EQ(Show(*watch), "b=2");
+  again.join();
+}
+
 TEST_F(MapTest, ClosingTheSessionEndsItsStreams) {
   auto watch = map_.Watch();
   std::thread close = Once(1, [&] { EXPECT_OK(session_->Close()); });

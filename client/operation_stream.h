@@ -41,8 +41,8 @@ class OperationStream : public Stream<Item> {
   using Reader = grpc::ClientReader<Response>;
   using Opener = std::function<std::unique_ptr<Reader>(grpc::ClientContext&)>;
 
-  // `restarted`, for query streams, makes the item that says that everything
-  // follows once more. Null: no such item.
+  // `restarted`, for query streams, makes the item that says that the
+  // connection broke and everything follows once more. Null: no such item.
   OperationStream(std::unique_ptr<Request> request, Opener open,
                   std::function<Item(Output)> convert,
                   std::function<Item()> restarted, StreamEnd end)
@@ -64,20 +64,23 @@ class OperationStream : public Stream<Item> {
     while (result_.ok() && !done_) {
       if (reader_ == nullptr) {
         result_ = OpenReader();
-        if (result_.ok() && std::exchange(broken_, false) && restarted_) {
-          return restarted_();
-        }
         continue;
       }
       Response response;
       if (!reader_->Read(&response)) {
         result_ = FinishReader();
+        // Once for each break, however many attempts it takes to come back.
+        const bool retries = result_.ok() && !done_;
+        if (retries && restarted_ && std::exchange(shown_, false)) {
+          return restarted_();
+        }
         continue;
       }
       result_ = request_->Read(response.headers().operation());
       if (!result_.ok()) break;
       if (!Accept(response)) continue;
       request_->Progressed();
+      shown_ = true;
       return convert_(std::move(*response.mutable_output()));
     }
     RETURN_IF_ERROR(result_);
@@ -104,7 +107,6 @@ class OperationStream : public Stream<Item> {
     const std::optional<absl::Status> end =
         request_->End(reader_->Finish(), *context_);
     reader_ = nullptr;
-    broken_ = true;
     if (!end.has_value()) return absl::OkStatus();
     RETURN_IF_ERROR(*end);
     if (end_ == StreamEnd::kNone) return request_->WhyEnded();
@@ -140,7 +142,6 @@ class OperationStream : public Stream<Item> {
     context_->TryCancel();
     Drain();
     reader_ = nullptr;
-    broken_ = true;
     if (++gaps_ == kGapsMax) result_ = gap;
     request_->Abandon(std::move(gap));
   }
@@ -164,7 +165,7 @@ class OperationStream : public Stream<Item> {
   std::unique_ptr<Reader> reader_;  // Null between attempts.
   OutputCursor cursor_;
   int gaps_ = 0;         // Since the last output that was passed on.
-  bool broken_ = false;  // An attempt ended since the last item.
+  bool shown_ = false;   // An item, since the last restart.
   absl::Status result_;  // Of a stream that failed.
   bool done_ = false;    // It came to its natural end.
 };
