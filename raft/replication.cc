@@ -337,10 +337,13 @@ void Raft::Impl::Refuse(ReplicaId leader, const AppendEntries& request) {
          log_.PositionAt(hint)->term > request.prev_term) {
     hint = hint - 1;
   }
-  Send(leader, AppendEntriesReply{.accepted = false,
-                                  .index = request.prev_index,
-                                  .hint_index = hint,
-                                  .hint_term = log_.PositionAt(hint)->term});
+  // Memory may begin behind the hint, when the image is what is committed.
+  const std::optional<Position> at_hint = log_.PositionAt(hint);
+  Send(leader, AppendEntriesReply{
+                   .accepted = false,
+                   .index = request.prev_index,
+                   .hint_index = hint,
+                   .hint_term = at_hint.has_value() ? at_hint->term : Term{0}});
 }
 
 void Raft::Impl::Handle(ReplicaId from, Term, Heartbeat& request) {

@@ -107,8 +107,10 @@ Watermark::~Watermark() { close(fd_); }
 void Watermark::Advance(const Mark& mark) {
   if (mark.sequence <= sequence_) return;
   sequence_ = mark.sequence;
-  slot_ = 1 - slot_;
-  if (WriteSlot(fd_, slot_, mark)) {
+  // A write that fails may tear its slot, so the next goes there again: the
+  // other one stays good.
+  if (WriteSlot(fd_, 1 - slot_, mark)) {
+    slot_ = 1 - slot_;
     dirty_.store(true, std::memory_order_release);
   }
 }
