@@ -214,9 +214,10 @@ void Server::Impl::Describe(
 
 void Server::Impl::FlushWorkers() {
   for (const auto& worker : workers) {
-    std::promise<void> done;
-    worker->Post([&done] { done.set_value(); });
-    done.get_future().wait();
+    // Shared: the worker may still be inside set_value when wait returns.
+    auto done = std::make_shared<std::promise<void>>();
+    worker->Post([done] { done->set_value(); });
+    done->get_future().wait();
   }
 }
 

@@ -82,12 +82,11 @@ void Worker::Run() {
 
 bool Worker::Take(std::vector<Task>& batch) {
   while (true) {
-    if (!posted_.empty()) {
-      batch.swap(posted_);
-      return true;
-    }
-    if (stopping_) return false;
+    batch.swap(posted_);
+    if (stopping_) return !batch.empty();
 
+    // Timers that are due run also when tasks never end: log time, expiries and
+    // heartbeats depend on them.
     int64_t wait_ns = -1;
     if (!timers_.empty()) {
       const int64_t now = clock_.MonotonicNanos();
@@ -95,9 +94,9 @@ bool Worker::Take(std::vector<Task>& batch) {
         batch.push_back(std::move(timers_.top().task));
         timers_.pop();
       }
-      if (!batch.empty()) return true;
-      wait_ns = timers_.top().due_ns - now;
+      if (!timers_.empty()) wait_ns = timers_.top().due_ns - now;
     }
+    if (!batch.empty()) return true;
 
     waiting_ = true;
     if (wait_ns < 0) {
