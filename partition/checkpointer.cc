@@ -11,6 +11,8 @@ namespace {
 
 // What an entry costs on disk beside its payload: key and header.
 constexpr uint64_t kEntryOverheadBytes = 60;
+// What one task removes of a replaced image.
+constexpr size_t kCleanSliceRows = 4096;
 // The log is trimmed in pieces: a sixteenth of what is kept, within these.
 constexpr uint64_t kLogPieceBytesMin = 4 << 10;
 constexpr uint64_t kLogPieceBytesMax = 1 << 20;
@@ -49,11 +51,10 @@ Checkpointer::Checkpointer(const Options& options,
       hooks_(std::move(hooks)),
       image_(image),
       first_index_(first_index) {
-  // The size of what a former process left behind the image is not known; it
-  // counts as one full piece, so it goes with the first trim that may take it.
+  // The size of what a former process left behind the image is not known, so
+  // the first checkpoint takes it: it must not add up over restarts.
   if (first_index <= image.position.index) {
-    log_.push_back(
-        {.last = image.position.index, .bytes = options.log_keep_bytes});
+    log_.push_back({.last = image.position.index, .of_former_process = true});
   }
 }
 
@@ -61,7 +62,8 @@ void Checkpointer::Applied(const raft::Entry& entry,
                            const raft::Configuration& configuration,
                            uint64_t now_ns) {
   const uint64_t bytes = entry.bytes().size() + kEntryOverheadBytes;
-  if (log_.empty() || log_.back().bytes >= PieceBytes(options_)) {
+  if (log_.empty() || log_.back().of_former_process ||
+      log_.back().bytes >= PieceBytes(options_)) {
     log_.push_back({});
   }
   log_.back().last = entry.index;
@@ -93,7 +95,7 @@ bool Checkpointer::IsDue(uint64_t now_ns) const {
 // One slice of encoding; the next comes in a task of its own, so that commands
 // run in between.
 void Checkpointer::Continue() {
-  if (!cut_.has_value() || cut_->pointer_written) return;
+  if (stopped_ || !cut_.has_value() || cut_->pointer_written) return;
   if (cut_->encoded) {
     if (inflight_bytes_ == 0) WritePointer();
     return;
@@ -163,7 +165,8 @@ void Checkpointer::WritePointer() {
 raft::Index Checkpointer::TrimTarget(raft::Index image) const {
   uint64_t kept = 0;
   for (auto piece = log_.rbegin(); piece != log_.rend(); ++piece) {
-    if (kept >= options_.log_keep_bytes && piece->last <= image) {
+    if (piece->last <= image &&
+        (kept >= options_.log_keep_bytes || piece->of_former_process)) {
       return piece->last + 1;
     }
     kept += piece->bytes;
@@ -174,30 +177,46 @@ raft::Index Checkpointer::TrimTarget(raft::Index image) const {
 void Checkpointer::PointerDurable(const storage::ImagePointer& pointer,
                                   std::optional<raft::Index> trim_below) {
   image_ = pointer;
-  cut_.reset();
   if (trim_below.has_value()) {
     first_index_ = *trim_below;
     while (!log_.empty() && log_.front().last < first_index_) log_.pop_front();
   }
-  Clean(state_machine_.ImageDurable());
   hooks_.durable(image_.position, image_.configuration, first_index_);
+  // Another cut may begin when the last of it is handed over: what replaces a
+  // version must come behind its removal.
+  obsolete_ = state_machine_.ImageDurable();
+  cleaned_ = 0;
+  state_machine_.set_hold_checkpoints(true);
+  Clean();
 }
 
-void Checkpointer::Clean(session::TableSet::Obsolete obsolete) {
-  if (obsolete.versions.empty() && obsolete.ranges.empty()) return;
+void Checkpointer::Clean() {
+  if (stopped_) return;
   storage::ImageBatch batch;
   batch.partition = options_.id;
   batch.generation = image_.generation;
-  for (session::ObsoleteVersion& version : obsolete.versions) {
+  const size_t end =
+      std::min(obsolete_.versions.size(), cleaned_ + kCleanSliceRows);
+  batch.obsolete.reserve(end - cleaned_);
+  for (; cleaned_ < end; ++cleaned_) {
+    session::ObsoleteVersion& version = obsolete_.versions[cleaned_];
     batch.obsolete.push_back({.table = static_cast<uint16_t>(version.table),
                               .key = std::move(version.key),
                               .checkpoint = version.checkpoint});
   }
-  for (session::ObsoleteRange& range : obsolete.ranges) {
-    batch.obsolete_prefixes.push_back(
-        {.table = static_cast<uint16_t>(range.table),
-         .prefix = std::move(range.prefix)});
+  if (end < obsolete_.versions.size()) {
+    hooks_.post([this] { Clean(); });
+  } else {
+    for (session::ObsoleteRange& range : obsolete_.ranges) {
+      batch.obsolete_prefixes.push_back(
+          {.table = static_cast<uint16_t>(range.table),
+           .prefix = std::move(range.prefix)});
+    }
+    obsolete_ = {};
+    cut_.reset();
+    state_machine_.set_hold_checkpoints(false);
   }
+  if (batch.obsolete.empty() && batch.obsolete_prefixes.empty()) return;
   batch.done = [this, post = hooks_.post](absl::Status status) {
     if (status.ok()) return;
     post([this, status = std::move(status)] { hooks_.failed(status); });

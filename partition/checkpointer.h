@@ -56,6 +56,9 @@ class Checkpointer {
   // The leader should propose a Checkpoint entry.
   bool IsDue(uint64_t now_ns) const;
 
+  // Writes nothing any more: what is under way is left to the next start.
+  void Stop() { stopped_ = true; }
+
   const storage::ImagePointer& image() const { return image_; }
 
  private:
@@ -70,13 +73,16 @@ class Checkpointer {
   struct LogPiece {
     raft::Index last;
     uint64_t bytes = 0;
+    bool of_former_process = false;
   };
 
   void Continue();
   void WritePointer();
   void PointerDurable(const storage::ImagePointer& pointer,
                       std::optional<raft::Index> trim_below);
-  void Clean(session::TableSet::Obsolete obsolete);
+  // Hands the store a slice of what no reader needs any more; all of it before
+  // the first row of the next cut.
+  void Clean();
   // The first index to keep when the image is at `image`.
   raft::Index TrimTarget(raft::Index image) const;
 
@@ -88,6 +94,10 @@ class Checkpointer {
   storage::ImagePointer image_;
   raft::Index first_index_;
   std::optional<Cut> cut_;
+  session::TableSet::Obsolete
+      obsolete_;  // Of the last image, from cleaned_ on.
+  size_t cleaned_ = 0;
+  bool stopped_ = false;
   uint64_t inflight_bytes_ = 0;
   bool continue_posted_ = false;
 

@@ -22,6 +22,9 @@ Refusal ShuttingDown(Outcome outcome) {
           .outcome = outcome};
 }
 
+// What a waiting command costs beside its bytes.
+constexpr uint64_t kPendingOverheadBytes = 256;
+
 std::string TickCommand() {
   disk::Command command;
   command.mutable_tick();
@@ -58,7 +61,19 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
                },
            .failed = [this](absl::Status status) { Fail(std::move(status)); }}),
       callers_(*state_machine_),
-      reads_(options.query_wait_ns) {}
+      reads_(options.query_wait_ns, options.mailbox_bytes_max),
+      admit_command_(std::make_unique<disk::Command>()),
+      replay_end_(core_->last_index()) {
+  // A replica that replays merges the cuts it meets into the first one behind
+  // them.
+  if (state_machine_->applied_log_index() < replay_end_.value()) {
+    state_machine_->set_hold_checkpoints(true);
+  } else {
+    replay_end_ = raft::Index{};
+  }
+}
+
+Driver::~Driver() = default;
 
 // --- Any thread --------------------------------------------------------------
 
@@ -148,6 +163,7 @@ void Driver::Stop() {
   mailbox_.Close();
   Post([this] {
     stopped_ = true;
+    checkpointer_.Stop();
     UpdateServing();
     for (Held& held : held_) {
       std::visit(
@@ -164,6 +180,7 @@ void Driver::Stop() {
       RefuseItem(std::move(pending.item), ShuttingDown(Outcome::kUnknown));
     }
     pending_.clear();
+    pending_bytes_ = 0;
     for (QueryItem& item : reads_.TakeAll()) {
       RefuseItem(std::move(item), ShuttingDown(Outcome::kNotProposed));
     }
@@ -177,6 +194,7 @@ void Driver::Tick() {
 
 void Driver::Step(std::vector<raft::Message> messages) {
   Post([this, messages = std::move(messages)]() mutable {
+    if (!problem_.empty()) return;
     for (raft::Message& message : messages) core_->Step(std::move(message));
   });
 }
@@ -253,6 +271,7 @@ void Driver::Turn() {
 
 void Driver::Handle(ProposeItem item) {
   if (item.sink != nullptr) callers_.Open(item.stream, item.sink);
+  if (!problem_.empty()) return RefuseItem(std::move(item), NotServing());
   gathered_.push_back(std::move(item));
 }
 
@@ -268,15 +287,22 @@ void Driver::Handle(QueryItem item) {
                      .deadline_ns = Now() + options_.stream_hold_ns});
     return;
   }
+  if (reads_.IsFull()) {
+    return RefuseItem(std::move(item),
+                      Busy(absl::StrCat("partition ", options_.id.value(),
+                                        ": too many queries wait")));
+  }
   reads_.Add(std::move(item), Now());
 }
 
-// Everything of this turn becomes one append, hence one write.
+// Everything of this turn becomes one append, hence one write. KeepAlives go
+// first and by themselves: where the log takes no more, a flood of commands
+// must not take their sessions along.
 void Driver::ProposeGathered() {
   if (gathered_.empty()) return;
-  Refusal refusal = NotServing();
-  std::vector<ProposeItem> items;
-  std::vector<raft::Proposal> proposals;
+  const Refusal refusal = NotServing();
+  std::vector<ProposeItem> keep_alives;
+  std::vector<ProposeItem> others;
   for (ProposeItem& item : gathered_) {
     if (!refusal.status.ok()) {
       if (item.sink == nullptr || stopped_ || !problem_.empty()) {
@@ -287,22 +313,51 @@ void Driver::ProposeGathered() {
       }
       continue;
     }
-    disk::Command command;
-    CHECK(command.ParseFromString(item.request.bytes));
-    if (absl::Status status = state_machine_->Admit(command); !status.ok()) {
-      RefuseItem(std::move(item),
-                 {.status = std::move(status), .retry_after_ms = 100});
+    const bool keep_alive =
+        item.request.kind == CommandRequest::Kind::kKeepAlive;
+    Refusal not_admitted = Admit(item.request, keep_alive);
+    if (!not_admitted.status.ok()) {
+      RefuseItem(std::move(item), std::move(not_admitted));
       continue;
     }
+    (keep_alive ? keep_alives : others).push_back(std::move(item));
+  }
+  gathered_.clear();
+  ProposeAll(std::move(keep_alives));
+  ProposeAll(std::move(others));
+}
+
+// What a leader refuses before it costs anything. Each request by itself: one
+// that is too large must not fail its neighbours.
+Refusal Driver::Admit(const CommandRequest& request, bool keep_alive) {
+  if (request.bytes.size() > options_.raft.entry_bytes_max) {
+    return {.status = absl::ResourceExhaustedError(absl::StrCat(
+                "the command has ", request.bytes.size(), " bytes, more than ",
+                options_.raft.entry_bytes_max))};
+  }
+  if (!keep_alive && pending_bytes_ > options_.mailbox_bytes_max) {
+    return Busy(absl::StrCat("partition ", options_.id.value(),
+                             ": too many commands wait to be applied"));
+  }
+  CHECK(admit_command_->ParseFromString(request.bytes));
+  absl::Status status = state_machine_->Admit(*admit_command_);
+  if (status.ok()) return {};
+  return {.status = std::move(status), .retry_after_ms = 100};
+}
+
+void Driver::ProposeAll(std::vector<ProposeItem> items) {
+  if (items.empty()) return;
+  std::vector<raft::Proposal> proposals;
+  std::vector<uint64_t> sizes;
+  proposals.reserve(items.size());
+  sizes.reserve(items.size());
+  for (ProposeItem& item : items) {
+    sizes.push_back(kPendingOverheadBytes + item.request.bytes.size());
     auto payload =
         std::make_shared<const std::string>(std::move(item.request.bytes));
     const uint32_t crc = base::Crc32c(*payload);
     proposals.push_back({.payload = std::move(payload), .payload_crc = crc});
-    items.push_back(std::move(item));
   }
-  gathered_.clear();
-  if (items.empty()) return;
-
   absl::StatusOr<raft::Index> first = core_->Propose(std::move(proposals));
   if (!first.ok()) {
     for (ProposeItem& item : items) {
@@ -312,10 +367,12 @@ void Driver::ProposeGathered() {
     return;
   }
   raft::Index index = *first;
-  for (ProposeItem& item : items) {
-    pending_.push_back(
-        {.index = index, .term = core_->term(), .item = std::move(item)});
-    ++index;
+  for (size_t i = 0; i < items.size(); ++i, ++index) {
+    pending_bytes_ += sizes[i];
+    pending_.push_back({.index = index,
+                        .term = core_->term(),
+                        .bytes = sizes[i],
+                        .item = std::move(items[i])});
   }
 }
 
@@ -331,7 +388,7 @@ void Driver::ProposeInternal(const std::string& bytes, raft::Index& in_flight) {
 }
 
 void Driver::ProcessReady() {
-  const uint64_t start = Now();
+  turn_start_ns_ = Now();
   while (problem_.empty()) {
     while (core_->HasReady()) {
       raft::Ready ready = core_->TakeReady();
@@ -344,6 +401,7 @@ void Driver::ProcessReady() {
         to_apply_.push_back(std::move(entry));
       }
       for (const raft::FetchRequest& fetch : ready.fetches) Fetch(fetch);
+      RefuseSnapshots(ready);
       for (const raft::ReadState& read : ready.reads) {
         if (read.index.has_value()) {
           reads_.Confirm(read.context, *read.index);
@@ -356,10 +414,23 @@ void Driver::ProcessReady() {
     }
     if (to_apply_.empty() || !problem_.empty()) return;
     ApplySome();
-    if (Now() - start >= options_.turn_ns_max) break;
+    if (Now() - turn_start_ns_ >= options_.turn_ns_max) break;
   }
   // Others on this executor get their turn; ours goes on in another.
   if (!to_apply_.empty() || core_->HasReady()) Post([] {});
+}
+
+// Images do not travel between nodes yet: the core is told so at once, or it
+// would wait for them.
+void Driver::RefuseSnapshots(const raft::Ready& ready) {
+  for (const raft::SnapshotSend& send : ready.snapshot_sends) {
+    core_->SnapshotSent(send.follower, send.position.index,
+                        /*delivered=*/false);
+  }
+  if (ready.snapshot_install.has_value()) {
+    core_->SnapshotInstalled(ready.snapshot_install->position,
+                             /*installed=*/false);
+  }
 }
 
 void Driver::QueueWrite(raft::Ready& ready) {
@@ -422,6 +493,9 @@ void Driver::ApplySome() {
   for (uint64_t count = 0; count < options_.turn_entries_max &&
                            !to_apply_.empty() && problem_.empty();
        ++count) {
+    if (count % 16 == 15 && Now() - turn_start_ns_ >= options_.turn_ns_max) {
+      break;
+    }
     raft::Entry entry = std::move(to_apply_.front());
     to_apply_.pop_front();
     last = entry.index;
@@ -430,6 +504,12 @@ void Driver::ApplySome() {
   if (!problem_.empty()) return;
   core_->Applied(last);
   callers_.Handle(state_machine_->TakeEffects());
+  if (replay_end_ != raft::Index{} && last >= replay_end_) {
+    replay_end_ = raft::Index{};
+    state_machine_->set_hold_checkpoints(false);
+  }
+  // What one entry was not allowed to finish goes on at once.
+  if (core_->role() == raft::Role::kLeader && !stopped_) ProposeTick();
 }
 
 void Driver::ApplyOne(const raft::Entry& entry) {
@@ -464,6 +544,7 @@ void Driver::ApplyOne(const raft::Entry& entry) {
   while (!pending_.empty() && pending_.front().index <= entry.index) {
     Pending pending = std::move(pending_.front());
     pending_.pop_front();
+    pending_bytes_ -= pending.bytes;
     if (pending.index == entry.index && pending.term == entry.term) {
       Answer(std::move(pending.item), std::move(applied));
     } else {
@@ -516,9 +597,12 @@ void Driver::OnSoftState(const raft::SoftState& state) {
                   .outcome = Outcome::kUnknown});
     }
     pending_.clear();
+    pending_bytes_ = 0;
     tick_in_flight_ = raft::Index{};
     checkpoint_in_flight_ = raft::Index{};
   }
+  // Whatever was in the log when leadership began is applied before serving.
+  leader_start_ = core_->last_index();
   for (auto& [id, listener] : listeners_) listener(leader_info());
 }
 
@@ -568,12 +652,16 @@ void Driver::OnTick() {
   if (core_->role() != raft::Role::kLeader || stopped_) return;
   // Behind what is gathered: a KeepAlive of this turn saves its session.
   ProposeGathered();
-  if (state_machine_->next_due_ns() <= core_->log_time_ns()) {
-    ProposeInternal(TickCommand(), tick_in_flight_);
-  }
+  ProposeTick();
   if (checkpointer_.IsDue(now)) {
     ProposeInternal(CheckpointCommand(), checkpoint_in_flight_);
   }
+}
+
+// Something is due, and nothing else may move the log.
+void Driver::ProposeTick() {
+  if (state_machine_->next_due_ns() > core_->log_time_ns()) return;
+  ProposeInternal(TickCommand(), tick_in_flight_);
 }
 
 // Streams that waited for a leader: served, or refused when they have waited
@@ -618,7 +706,8 @@ Refusal Driver::NotServing() const {
   }
   if (stopped_) return ShuttingDown(Outcome::kNotProposed);
   if (core_->role() == raft::Role::kLeader && core_->committed_in_term()) {
-    return {};
+    if (state_machine_->applied_log_index() >= leader_start_.value()) return {};
+    return Busy(absl::StrCat(where, ": starting, replaying the log"));
   }
   const uint64_t retry_ms =
       options_.raft.election_ticks * options_.raft.tick_ns / 1'000'000;
@@ -666,13 +755,16 @@ void Driver::Fail(absl::Status status) {
     RefuseItem(std::move(pending.item), refusal);
   }
   pending_.clear();
+  pending_bytes_ = 0;
   for (ProposeItem& item : gathered_) RefuseItem(std::move(item), refusal);
   gathered_.clear();
   for (QueryItem& item : reads_.TakeAll()) RefuseItem(std::move(item), refusal);
   callers_.RefuseAll(refusal);
   to_apply_.clear();
-  if (on_fatal_ != nullptr)
+  // While stopping, the store refuses writes because it is closed.
+  if (on_fatal_ != nullptr && !stopped_) {
     std::exchange(on_fatal_, nullptr)(std::move(status));
+  }
 }
 
 }  // namespace partition

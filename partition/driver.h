@@ -22,6 +22,10 @@
 #include "session/state_machine.h"
 #include "storage/log_store.h"
 
+namespace multiraft::disk::v1 {
+class Command;
+}
+
 namespace partition {
 
 // What Open found and made on the loader thread.
@@ -36,6 +40,7 @@ class Driver : public Partition {
  public:
   Driver(const Options& options, const Ports& ports, Loaded loaded,
          absl::AnyInvocable<void(absl::Status)> on_fatal);
+  ~Driver() override;
 
   void Start() override;
   void Stop() override;
@@ -65,6 +70,7 @@ class Driver : public Partition {
   struct Pending {
     raft::Index index;
     raft::Term term;
+    uint64_t bytes = 0;
     ProposeItem item;
   };
   // A stream request that waits for a leader.
@@ -88,10 +94,14 @@ class Driver : public Partition {
   void Handle(ProposeItem item);
   void Handle(QueryItem item);
   void ProposeGathered();
+  Refusal Admit(const CommandRequest& request, bool keep_alive);
+  void ProposeAll(std::vector<ProposeItem> items);
+  void ProposeTick();
   void ProposeInternal(const std::string& bytes, raft::Index& in_flight);
   void Fetch(const raft::FetchRequest& request);
   void ProcessReady();
   void QueueWrite(raft::Ready& ready);
+  void RefuseSnapshots(const raft::Ready& ready);
   void WriteDone(absl::Status status);
   void ApplySome();
   void ApplyOne(const raft::Entry& entry);
@@ -135,13 +145,19 @@ class Driver : public Partition {
   std::vector<MailboxItem> turn_items_;
   std::vector<ProposeItem> gathered_;
   std::vector<Held> held_;
-  std::deque<Pending> pending_;       // By index.
+  std::deque<Pending> pending_;  // By index.
+  uint64_t pending_bytes_ = 0;
   std::deque<raft::Entry> to_apply_;  // Committed.
   std::deque<Write> writes_;          // Queued at the store.
   std::map<uint64_t, absl::AnyInvocable<void(const LeaderInfo&)>> listeners_;
 
+  std::unique_ptr<multiraft::disk::v1::Command> admit_command_;  // Reused.
+
+  raft::Index replay_end_;    // Checkpoints are held up to here; 0: not.
+  raft::Index leader_start_;  // The last entry when leadership began.
   uint64_t last_now_ns_ = 0;  // Of the clock, at the last turn.
-  bool ticked_ = false;       // In this turn.
+  uint64_t turn_start_ns_ = 0;
+  bool ticked_ = false;  // In this turn.
   // Our own last proposals; not above applied: none is on its way.
   raft::Index tick_in_flight_;
   raft::Index checkpoint_in_flight_;

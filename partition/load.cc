@@ -70,8 +70,8 @@ absl::StatusOr<Loaded> LoadUnnamed(const Options& options, const Ports& ports,
   const storage::ImagePointer& image = loaded.stored.image;
   ASSIGN_OR_RETURN(loaded.self, FindSelf(options, image.configuration));
 
-  loaded.state_machine =
-      std::make_unique<session::StateMachine>(ports.registry, options.limits);
+  loaded.state_machine = std::make_unique<session::StateMachine>(
+      ports.registry, options.limits, options.apply_limits);
   RETURN_IF_ERROR(LoadImage(options, ports, image, *loaded.state_machine));
 
   raft::Config config = options.raft;

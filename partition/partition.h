@@ -42,6 +42,8 @@ struct Options {
   // Timing of the core. One tick is `raft.tick_ns`.
   raft::Config raft;
   session::Limits limits;
+  // Not a flag: the same on every replica and at every start.
+  session::Limits apply_limits = session::ApplyLimits();
 
   // Requests waiting for their turn. Above: Unavailable, not proposed.
   uint64_t mailbox_bytes_max = 32 << 20;

@@ -18,7 +18,12 @@ namespace partition {
 
 class Reads {
  public:
-  explicit Reads(uint64_t wait_ns) : wait_ns_(wait_ns) {}
+  // Queries wait for `wait_ns` and take up to about `bytes_max`.
+  Reads(uint64_t wait_ns, uint64_t bytes_max)
+      : wait_ns_(wait_ns), bytes_max_(bytes_max) {}
+
+  // Another query has to be refused.
+  bool IsFull() const { return bytes_ >= bytes_max_; }
 
   // A query of this turn.
   void Add(QueryItem item, uint64_t now_ns);
@@ -34,7 +39,7 @@ class Reads {
   std::vector<QueryItem> Drop(uint64_t context);
 
   // Queries that may run now that everything up to `applied` is applied and
-  // the client-visible index is `index`.
+  // the client-visible index is `index`. Costs what it returns.
   std::vector<QueryItem> TakeReady(raft::Index applied, uint64_t index);
 
   // Queries that have waited too long, to be refused.
@@ -47,17 +52,23 @@ class Reads {
   struct Pending {
     QueryItem item;
     uint64_t deadline_ns = 0;
+    uint64_t bytes = 0;
   };
-  struct Round {
-    std::vector<Pending> queries;
-    bool confirmed = false;
-    raft::Index index;
-  };
+  using Queries = std::vector<Pending>;
+
+  QueryItem Take(Pending& pending);
+  void TakeExpiredOf(Queries& queries, uint64_t now_ns,
+                     std::vector<QueryItem>& expired);
 
   const uint64_t wait_ns_;
+  const uint64_t bytes_max_;
+  uint64_t bytes_ = 0;
   uint64_t next_context_ = 1;
-  bool gathering_ = false;  // Round next_context_ has queries.
-  std::map<uint64_t, Round> rounds_;
+
+  Queries gathering_;                              // Of this turn.
+  std::map<uint64_t, Queries> asked_;              // By context.
+  std::multimap<raft::Index, Queries> confirmed_;  // By read index.
+  std::multimap<uint64_t, Pending> waiting_;       // By max_received_index.
 };
 
 }  // namespace partition

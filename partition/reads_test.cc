@@ -11,6 +11,7 @@ namespace {
 using raft::Index;
 
 constexpr uint64_t kWaitNs = 5000;
+constexpr uint64_t kBytesMax = 1 << 20;
 
 // A query whose number is its sequence, and that wants `index` to be reached.
 QueryItem Query(uint64_t number, uint64_t max_received_index = 0) {
@@ -33,7 +34,7 @@ std::vector<uint64_t> Numbers(const std::vector<QueryItem>& items) {
 using Is = std::vector<uint64_t>;
 
 TEST(ReadsTest, QueriesOfOneTurnShareARound) {
-  Reads reads(kWaitNs);
+  Reads reads(kWaitNs, kBytesMax);
   EXPECT_EQ(reads.TakeContext(), 0u);
   reads.Add(Query(1), 0);
   reads.Add(Query(2), 0);
@@ -47,7 +48,7 @@ TEST(ReadsTest, QueriesOfOneTurnShareARound) {
 }
 
 TEST(ReadsTest, AConfirmationCoversOnlyEarlierQueries) {  // P47
-  Reads reads(kWaitNs);
+  Reads reads(kWaitNs, kBytesMax);
   reads.Add(Query(1), 0);
   const uint64_t first = reads.TakeContext();
   reads.Add(Query(2), 0);
@@ -62,7 +63,7 @@ TEST(ReadsTest, AConfirmationCoversOnlyEarlierQueries) {  // P47
 }
 
 TEST(ReadsTest, AQueryWaitsForWhatItsClientHasSeen) {
-  Reads reads(kWaitNs);
+  Reads reads(kWaitNs, kBytesMax);
   reads.Add(Query(1, 10), 0);
   reads.Add(Query(2, 0), 0);
   reads.Confirm(reads.TakeContext(), Index{1});
@@ -71,7 +72,7 @@ TEST(ReadsTest, AQueryWaitsForWhatItsClientHasSeen) {
 }
 
 TEST(ReadsTest, ADroppedRoundGivesItsQueriesBack) {
-  Reads reads(kWaitNs);
+  Reads reads(kWaitNs, kBytesMax);
   reads.Add(Query(1), 0);
   const uint64_t context = reads.TakeContext();
   EXPECT_EQ(Numbers(reads.Drop(context)), Is{1});
@@ -81,7 +82,7 @@ TEST(ReadsTest, ADroppedRoundGivesItsQueriesBack) {
 }
 
 TEST(ReadsTest, NothingWaitsForEver) {
-  Reads reads(kWaitNs);
+  Reads reads(kWaitNs, kBytesMax);
   reads.Add(Query(1), 1000);
   reads.TakeContext();
   reads.Add(Query(2), 2000);
@@ -95,8 +96,20 @@ TEST(ReadsTest, NothingWaitsForEver) {
   EXPECT_EQ(Numbers(reads.TakeReady(Index{1}, 0)), Is{3});
 }
 
+TEST(ReadsTest, WaitingQueriesAreBoundedByBytes) {  // P56
+  Reads reads(kWaitNs, /*bytes_max=*/2000);
+  int added = 0;
+  while (!reads.IsFull() && added < 100) reads.Add(Query(++added, 1000), 0);
+  EXPECT_LT(added, 10);
+  reads.Confirm(reads.TakeContext(), Index{1});
+  EXPECT_EQ(Numbers(reads.TakeReady(Index{1}, 0)), Is{});
+  EXPECT_TRUE(reads.IsFull());
+  EXPECT_EQ(reads.TakeReady(Index{1}, 1000).size(), static_cast<size_t>(added));
+  EXPECT_FALSE(reads.IsFull());
+}
+
 TEST(ReadsTest, TakeAllLeavesNothing) {
-  Reads reads(kWaitNs);
+  Reads reads(kWaitNs, kBytesMax);
   reads.Add(Query(1), 0);
   reads.TakeContext();
   reads.Add(Query(2), 0);

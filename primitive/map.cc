@@ -304,6 +304,8 @@ Result Map::Clear(Context& context) {
   } else {
     last_clear_ = context.index();
     clears_.Insert(last_clear_, {});
+    // Rows behind what was reaped already may be dead now.
+    reaped_.clear();
     dead_ = rows_.size();
     context.SetTimer(kClearTimer, session::kAtOnce);
   }
@@ -502,7 +504,7 @@ void Map::ReapSlice(Context& context) {
   });
   for (const std::string& key : keys) Reap(context, key);
   if (dead_ == 0) return;
-  reaped_ = keys.back();
+  reaped_ = keys.empty() ? "" : keys.back();
   context.SetTimer(kClearTimer, session::kAtOnce);
 }
 

@@ -169,18 +169,10 @@ OPTION(server::Bytes, session_cache_bytes_max,
        "Results that a session has not acknowledged.");
 OPTION(uint64_t, session_records_max, partition.limits.session_records_max,
        "Commands that a session has not acknowledged.");
-OPTION(uint64_t, stream_outputs_max, partition.limits.stream_outputs_max,
-       "Events of a stream that its client has not acknowledged.");
-OPTION(server::Bytes, stream_bytes_max, partition.limits.stream_bytes_max,
-       "The same in bytes.");
 OPTION(uint64_t, watch_changes_max, partition.limits.watch_changes_max,
        "Changes of a primitive that a local watcher has not read.");
 OPTION(server::Bytes, watch_bytes_max, partition.limits.watch_bytes_max,
        "The same in bytes.");
-OPTION(uint64_t, mark_step_max, partition.limits.mark_step_max,
-       "How far one KeepAlive raises the number of calls it speaks of.");
-OPTION(uint64_t, reclaim_items_max, partition.limits.reclaim_items_max,
-       "Items of closed sessions that one log entry cleans up.");
 OPTION(uint64_t, listing_rows_max, partition.limits.listing_rows_max,
        "Rows of one slice of a listing.");
 

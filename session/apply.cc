@@ -149,7 +149,7 @@ void StateMachine::Impl::ApplyOpenSession(const disk::OpenSession& open,
     applied.message = "sessions_max";
     return;
   }
-  applied.message = StateFull(2);
+  applied.message = StateFull(limits_, 2);
   if (!applied.message.empty()) return;
   applied.outcome = Applied::Outcome::kSessionOpened;
   applied.session = SessionId(log_time_.index());
@@ -244,6 +244,10 @@ bool StateMachine::Impl::AnswerKnown(CommandKey key, uint64_t input_hash,
       applied.outcome = Applied::Outcome::kContentChanged;
       return true;
     }
+    if (record->status == OperationStatus::kCanceled) {
+      applied.outcome = Applied::Outcome::kCanceled;
+      return true;
+    }
     applied.outcome = Applied::Outcome::kAnswered;
     applied.output = {
         .number = 1, .index = log_time_.index(), .result = record->ToResult()};
@@ -268,7 +272,7 @@ bool StateMachine::Impl::AnswerKnown(CommandKey key, uint64_t input_hash,
 void StateMachine::Impl::RunNew(CommandKey key,
                                 const disk::SessionCommand& command,
                                 Session& session, Applied& applied) {
-  applied.message = CacheFull(key.session, session, 2);
+  applied.message = CacheFull(key.session, session, limits_, 2);
   if (!applied.message.empty()) {
     applied.outcome = Applied::Outcome::kExhausted;
     return;
@@ -376,7 +380,7 @@ void StateMachine::Impl::RunPrimitive(CommandKey key,
         Failure(OperationStatus::kNotSupported, "proposal not supported"));
   }
   if (operation->grows) {
-    applied.message = StateFull(2);
+    applied.message = StateFull(limits_, 2);
     if (!applied.message.empty()) {
       applied.outcome = Applied::Outcome::kExhausted;
       return;
@@ -493,20 +497,22 @@ void StateMachine::Impl::Context::Listen(absl::string_view filter,
 // --- Bounds -----------------------------------------------------------------
 
 std::string StateMachine::Impl::CacheFull(SessionId id, const Session& session,
+                                          const Limits& limits,
                                           uint64_t times) const {
   if (session.records.records + session.open_commands >=
-      times * limits_.session_records_max) {
+      times * limits.session_records_max) {
     return "session_records_max";
   }
   if (session.records.bytes + events_.cached_bytes(id) >=
-      times * limits_.session_cache_bytes_max) {
+      times * limits.session_cache_bytes_max) {
     return "session_cache_bytes_max";
   }
   return "";
 }
 
-std::string StateMachine::Impl::StateFull(uint64_t times) const {
-  return tables_.size_bytes() >= times * limits_.state_bytes_max
+std::string StateMachine::Impl::StateFull(const Limits& limits,
+                                          uint64_t times) const {
+  return tables_.size_bytes() >= times * limits.state_bytes_max
              ? "state_bytes_max"
              : "";
 }

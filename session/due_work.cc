@@ -126,7 +126,7 @@ bool StateMachine::Impl::ReclaimOpenCommands(const ReclaimKey& key) {
       return false;
     }
     Charge(1);
-    if (wanted) CancelOpen(*next);
+    if (wanted) CancelOfClosed(*next);
     if (next->sequence.value() == std::numeric_limits<uint64_t>::max()) {
       return true;
     }
@@ -191,6 +191,18 @@ void StateMachine::Impl::CancelOpen(CommandKey key) {
   }
   Context context(*this, row.primitive, log_time_.time_ns());
   primitives_.Find(row.primitive)->primitive->WaiterCancelled(context, key);
+}
+
+// Of a session that goes on, the number stays used: sent again, it must not run
+// again (P52).
+void StateMachine::Impl::CancelOfClosed(CommandKey key) {
+  const uint64_t input_hash = open_commands_.Find(RowKeyOf(key))->input_hash;
+  CancelOpen(key);
+  Session* session = sessions_.Find(key.session);
+  if (session == nullptr) return;
+  records_.Add(key, input_hash,
+               Failure(OperationStatus::kCanceled, "stream closed"),
+               session->records);
 }
 
 // --- KeepAlives -------------------------------------------------------------

@@ -54,6 +54,25 @@ struct Limits {
   uint64_t value_bytes_max = 1 << 20;
 };
 
+// The limits that apply enforces: the same on every replica and in every
+// process, whatever its flags say, or a replay with other flags would make
+// another state. A leader refuses long before, at its own Limits; what is left
+// to apply is to keep a mistake finite. Do not change: on disk, by its effects.
+inline Limits ApplyLimits() {
+  Limits limits;
+  limits.session_timeout_min_ns = 1;
+  limits.session_timeout_max_ns = UINT64_MAX;
+  limits.sessions_max = uint64_t{1} << 32;
+  limits.primitives_max = uint64_t{1} << 32;
+  limits.session_cache_bytes_max = uint64_t{1} << 30;
+  limits.session_records_max = uint64_t{1} << 24;
+  limits.filter_hashes_max = 4096;
+  limits.filter_bytes_max = uint64_t{1} << 28;
+  limits.name_bytes_max = uint64_t{1} << 28;
+  limits.state_bytes_max = uint64_t{1} << 50;
+  return limits;
+}
+
 }  // namespace session
 
 #endif  // SESSION_LIMITS_H_

@@ -40,9 +40,11 @@ OutputRead::Kind KindOf(LocalQueries::Read::Kind kind) {
 
 }  // namespace
 
-StateMachine::Impl::Impl(const Registry& registry, const Limits& limits)
+StateMachine::Impl::Impl(const Registry& registry, const Limits& limits,
+                         const Limits& apply_limits)
     : registry_(registry),
-      limits_(limits),
+      admit_limits_(limits),
+      limits_(apply_limits),
       log_time_(tables_),
       sessions_(tables_, log_time_),
       primitives_(tables_, registry),
@@ -50,30 +52,31 @@ StateMachine::Impl::Impl(const Registry& registry, const Limits& limits)
       records_(tables_),
       events_(tables_, limits_, log_time_),
       reclaims_(tables_),
-      queries_(limits_) {}
+      queries_(admit_limits_) {}
 
 // --- Admission --------------------------------------------------------------
 
 absl::Status StateMachine::Impl::Admit(const disk::Command& command) const {
   if (command.has_open_session()) {
     const uint64_t timeout_ns = command.open_session().timeout_ns();
-    if (timeout_ns < limits_.session_timeout_min_ns ||
-        timeout_ns > limits_.session_timeout_max_ns) {
+    if (timeout_ns < admit_limits_.session_timeout_min_ns ||
+        timeout_ns > admit_limits_.session_timeout_max_ns) {
       return absl::InvalidArgumentError(
           absl::StrCat("timeout: ", timeout_ns, " ns, must be between ",
-                       limits_.session_timeout_min_ns, " and ",
-                       limits_.session_timeout_max_ns));
+                       admit_limits_.session_timeout_min_ns, " and ",
+                       admit_limits_.session_timeout_max_ns));
     }
-    if (sessions_.size() >= limits_.sessions_max) {
+    if (sessions_.size() >= admit_limits_.sessions_max) {
       return absl::ResourceExhaustedError(absl::StrCat(
-          "sessions_max: ", limits_.sessions_max, " sessions are open"));
+          "sessions_max: ", admit_limits_.sessions_max, " sessions are open"));
     }
     return AdmitGrowth();
   }
   if (command.has_keep_alive()) {
     const disk::BloomFilter& parts = command.keep_alive().input_filter();
     return BloomFilter::FromParts(parts.bits(), parts.hashes(),
-                                  parts.set_bits(), parts.words(), limits_)
+                                  parts.set_bits(), parts.words(),
+                                  admit_limits_)
         .status();
   }
   if (command.has_session_command()) {
@@ -91,7 +94,7 @@ absl::Status StateMachine::Impl::AdmitSessionCommand(
   if (session == nullptr || command.has_cancel()) return absl::OkStatus();
   if (records_.Find(key) != nullptr || IsOpen(key)) return absl::OkStatus();
 
-  const std::string full = CacheFull(key.session, *session, 1);
+  const std::string full = CacheFull(key.session, *session, admit_limits_, 1);
   if (!full.empty()) {
     return absl::UnavailableError(
         absl::StrCat(full, ": session ", key.session.value(),
@@ -101,18 +104,19 @@ absl::Status StateMachine::Impl::AdmitSessionCommand(
     const disk::CreatePrimitive& create = command.create_primitive();
     if (create.namespace_().size() + create.name().size() +
             create.profile().size() >
-        limits_.name_bytes_max) {
+        admit_limits_.name_bytes_max) {
       return absl::InvalidArgumentError(
           absl::StrCat("spec: namespace, name and profile have more than ",
-                       limits_.name_bytes_max, " bytes"));
+                       admit_limits_.name_bytes_max, " bytes"));
     }
     const PrimitiveRow spec{.name_space = create.namespace_(),
                             .name = create.name(),
                             .profile = create.profile()};
     if (primitives_.FindByName(spec) != nullptr) return absl::OkStatus();
-    if (primitives_.size() >= limits_.primitives_max) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "primitives_max: ", limits_.primitives_max, " primitives exist"));
+    if (primitives_.size() >= admit_limits_.primitives_max) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("primitives_max: ", admit_limits_.primitives_max,
+                       " primitives exist"));
     }
     return AdmitGrowth();
   }
@@ -128,10 +132,10 @@ absl::Status StateMachine::Impl::AdmitSessionCommand(
 }
 
 absl::Status StateMachine::Impl::AdmitGrowth() const {
-  if (StateFull(1).empty()) return absl::OkStatus();
+  if (StateFull(admit_limits_, 1).empty()) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("state_bytes_max: the partition has ", tables_.size_bytes(),
-                   " of ", limits_.state_bytes_max, " bytes"));
+                   " of ", admit_limits_.state_bytes_max, " bytes"));
 }
 
 // --- Outputs and queries ----------------------------------------------------
@@ -152,7 +156,10 @@ OutputRead StateMachine::Impl::ReadOutput(CommandKey command,
   const OpenCommandRow* open = open_commands_.Find(RowKeyOf(command));
   if (open == nullptr) {
     const CommandRecord* record = records_.Find(command);
-    if (record == nullptr || after >= 1) return ended;
+    if (record == nullptr || after >= 1 ||
+        record->status == OperationStatus::kCanceled) {
+      return ended;
+    }
     return {.kind = OutputRead::Kind::kOutput,
             .output = {.number = 1,
                        .index = log_time_.index(),
@@ -337,8 +344,11 @@ std::vector<SessionInfo> StateMachine::Impl::ListSessions(SessionId after,
 
 // --- The public face --------------------------------------------------------
 
+StateMachine::StateMachine(const Registry& registry, const Limits& limits,
+                           const Limits& apply_limits)
+    : impl_(std::make_unique<Impl>(registry, limits, apply_limits)) {}
 StateMachine::StateMachine(const Registry& registry, const Limits& limits)
-    : impl_(std::make_unique<Impl>(registry, limits)) {}
+    : StateMachine(registry, limits, limits) {}
 StateMachine::~StateMachine() = default;
 
 absl::Status StateMachine::Admit(const disk::Command& command) const {

@@ -139,7 +139,11 @@ struct SessionInfo {
 
 class StateMachine {
  public:
-  // `registry` must outlive it.
+  // `registry` must outlive it. `limits` is what Admit and local queries keep
+  // to; `apply_limits`, the same on all replicas for ever, what Apply enforces.
+  StateMachine(const Registry& registry, const Limits& limits,
+               const Limits& apply_limits);
+  // One set for both.
   StateMachine(const Registry& registry, const Limits& limits);
   ~StateMachine();
 

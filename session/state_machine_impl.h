@@ -41,7 +41,8 @@ namespace disk = multiraft::disk::v1;
 
 class StateMachine::Impl {
  public:
-  Impl(const Registry& registry, const Limits& limits);
+  Impl(const Registry& registry, const Limits& limits,
+       const Limits& apply_limits);
 
   // See StateMachine for all of these.
   absl::Status Admit(const disk::Command& command) const;
@@ -104,9 +105,9 @@ class StateMachine::Impl {
   void CancelWait(CommandKey key, Session& session);
   // Why `session` may not have another command at `times` its limits, or "".
   std::string CacheFull(SessionId id, const Session& session,
-                        uint64_t times) const;
+                        const Limits& limits, uint64_t times) const;
   // Why a growing command is refused at `times` the limit, or "".
-  std::string StateFull(uint64_t times) const;
+  std::string StateFull(const Limits& limits, uint64_t times) const;
 
   // For contexts: a command that waited has its answer.
   void Complete(CommandKey key, Result result);
@@ -129,6 +130,7 @@ class StateMachine::Impl {
   bool ReclaimSweep(const ReclaimKey& key);
   // Cancels an open command: it waits or listens no more.
   void CancelOpen(CommandKey key);
+  void CancelOfClosed(CommandKey key);
 
   void StartSweep(SessionId id, Session& session, Sweep sweep);
   bool CarrySweep(Sweep& sweep, SessionId id, Session& session);
@@ -160,7 +162,8 @@ class StateMachine::Impl {
                   absl::string_view type) const;
 
   const Registry& registry_;
-  const Limits limits_;
+  const Limits admit_limits_;  // This replica's, for what it proposes.
+  const Limits limits_;        // Every replica's, for what it applies.
 
   TableSet tables_;
   LogTime log_time_;

@@ -26,6 +26,7 @@ void DrawPartition(base::Random& random, partition::Options& options) {
   options.raft.committed_bytes_max = random.Between(200, 1'000'000);
   options.limits.listing_rows_max = random.Between(1, 8);
   options.limits.reclaim_items_max = random.Between(1, 20);
+  options.apply_limits = options.limits;
 }
 
 void DrawDisk(base::Random& random, DiskOptions& options) {
