@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "client/status.h"
 #include "grpc/support/time.h"
+#include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/status.h"
 
@@ -14,6 +15,11 @@ namespace client {
 namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+// How long an attempt waits for a connection before it fails without one, and
+// how long a cancel may go unnoticed meanwhile.
+constexpr int kConnectSlices = 10;
+constexpr int64_t kConnectSliceNs = 50'000'000;
 
 // The same failure, saying whom we asked.
 absl::Status From(const std::string& server, const absl::Status& failure) {
@@ -30,10 +36,16 @@ Call::Call(Connection& connection, CallLimits limits)
 
 absl::Status Call::Begin(grpc::ClientContext& context) {
   Timer& timer = connection_.timer();
-  base::MutexLock lock(mu_);
-  while (cancelled_.ok() && timer.NowNanos() < next_attempt_ns_) {
-    timer.WaitUntil(mu_, changed_, next_attempt_ns_);
+  bool is_retry = false;
+  {
+    base::MutexLock lock(mu_);
+    is_retry = next_attempt_ns_ != 0;
+    while (cancelled_.ok() && timer.NowNanos() < next_attempt_ns_) {
+      timer.WaitUntil(mu_, changed_, next_attempt_ns_);
+    }
   }
+  if (is_retry) AwaitConnection();
+  base::MutexLock lock(mu_);
   if (!cancelled_.ok()) return Final(cancelled_);
   const int64_t now_ns = timer.NowNanos();
   if (now_ns >= limits_.deadline_ns) return DeadlineError();
@@ -44,6 +56,25 @@ absl::Status Call::Begin(grpc::ClientContext& context) {
   }
   context_ = &context;
   return absl::OkStatus();
+}
+
+void Call::AwaitConnection() {
+  // gRPC reads its sockets while somebody waits in it. A call on a broken
+  // channel fails at once, so without this a new connection could be made and
+  // not be noticed for seconds.
+  for (int i = 0; i < kConnectSlices; ++i) {
+    {
+      base::MutexLock lock(mu_);
+      if (!cancelled_.ok() ||
+          connection_.timer().NowNanos() >= limits_.deadline_ns) {
+        return;
+      }
+    }
+    const gpr_timespec slice_end =
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                     gpr_time_from_nanos(kConnectSliceNs, GPR_TIMESPAN));
+    if (connection_.channel()->WaitForConnected(slice_end)) return;
+  }
 }
 
 std::optional<absl::Status> Call::End(const grpc::Status& status,

@@ -72,6 +72,8 @@ class Call {
   void Cancel(absl::Status why);
 
  private:
+  // Gives a broken channel some time to connect.
+  void AwaitConnection() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status DeadlineError() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Final(absl::Status status) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -34,6 +34,16 @@ std::string Metadata(const grpc::ClientContext& context, const char* key) {
   return std::string(it->second.data(), it->second.size());
 }
 
+// gRPC's own words for a server that is not there, cut to what people need.
+std::string Shortened(const std::string& message) {
+  if (!absl::StartsWith(message, "failed to connect to all addresses")) {
+    return message;
+  }
+  const size_t colon = message.rfind(": ");
+  if (colon == std::string::npos) return "no connection";
+  return "no connection: " + message.substr(colon + 2);
+}
+
 absl::StatusCode CodeOf(Headers::Status status) {
   switch (status) {
     case Headers::OK:
@@ -82,7 +92,7 @@ AttemptEnd ReadEnd(const grpc::Status& status,
   AttemptEnd end;
   if (status.ok()) return end;
   end.status = absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                            status.error_message());
+                            Shortened(status.error_message()));
   end.not_proposed = Metadata(context, "multiraft-outcome") == "not-proposed";
   end.leader = Metadata(context, "multiraft-leader");
   int64_t retry_after_ms = 0;
