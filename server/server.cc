@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "partition/host.h"
@@ -41,7 +42,7 @@ namespace {
 constexpr int kPingIntervalMs = 10'000;
 
 // How often WaitUntilServing looks.
-constexpr auto kLookEvery = std::chrono::milliseconds(1);
+constexpr int64_t kLookEveryNs = 1'000'000;
 
 // A new partition of a node that is alone: one voter, this node.
 raft::Configuration SoleVoter(const Options& options, uint64_t incarnation) {
@@ -262,11 +263,14 @@ Server::~Server() { Stop(); }
 bool Server::WaitUntilServing(uint64_t timeout_ns) const {
   base::Clock& clock = base::SystemClock();
   const int64_t start = clock.MonotonicNanos();
+  base::Mutex mu;
+  base::CondVar look_again;
+  base::MutexLock lock(mu);
   while (!impl_->gateway->AllServing()) {
     if (clock.MonotonicNanos() - start > static_cast<int64_t>(timeout_ns)) {
       return false;
     }
-    std::this_thread::sleep_for(kLookEvery);
+    look_again.WaitFor(mu, kLookEveryNs);
   }
   return true;
 }
