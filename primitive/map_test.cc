@@ -548,6 +548,20 @@ TEST_F(LargeClearTest, ASecondClearMeanwhileReportsItsOwnKeysToWhoCameBetween) {
   EXPECT_TRUE(map_.EncodeRows().empty());
 }
 
+TEST_F(LargeClearTest, ASecondClearReapsWhatLiesBehindTheFirstOnesCursor) {
+  Fill();
+  const CommandKey listener = Listen();
+  Clear();
+  map_.Tick(0);
+  Put("a", "x");  // Below every key that was reaped.
+  Clear();
+  for (int i = 0; i < 5; ++i) map_.Tick(0);
+  EXPECT_EQ(Events(listener).size(), kKeys + 2u);
+  EXPECT_EQ(Size(), 0u);
+  EXPECT_TRUE(map_.EncodeRows().empty());
+  EXPECT_THAT(map_.timers(), IsEmpty());
+}
+
 TEST_F(LargeClearTest, WhenNobodyListensAnyMoreTheRestGoesAtOnce) {
   Fill();
   const CommandKey listener = Listen();

@@ -378,6 +378,25 @@ TEST_F(CommandsTest, ClosingEndsWhatTheSessionHasOpenOnThePrimitive) {
   EXPECT_EQ(Answer(Add(10)), "1");
 }
 
+TEST_F(CommandsTest, WhatAClosedPrimitiveCancelledNeverRunsAgain) {  // P52
+  const SessionId other = replica_.Open();
+  replica_.Create(other, 1, "b");
+  replica_.Run(other, 2, box_, kLock);
+  replica_.Run(session_, 2, box_, kEvents);
+  replica_.Run(session_, 3, box_, kLock);
+  replica_.ClosePrimitive(session_, 4, box_);
+  replica_.Create(session_, 5, "b");
+  replica_.Run(other, 3, box_, kUnlock);
+  // Late copies of both: the events would find their old listener, the lock
+  // would be granted to nobody.
+  EXPECT_EQ(replica_.Run(session_, 2, box_, kEvents).outcome,
+            Outcome::kCanceled);
+  EXPECT_EQ(replica_.Run(session_, 3, box_, kLock).outcome, Outcome::kCanceled);
+  EXPECT_EQ(replica_.Outputs(session_, 2), "end");
+  EXPECT_EQ(replica_.Outputs(session_, 3), "end");
+  EXPECT_EQ(replica_.Run(other, 4, box_, kLock).output.result.output, "locked");
+}
+
 TEST(ClosePrimitiveTest, OpeningAgainFinishesAClose) {
   Limits limits;
   limits.reclaim_items_max = 3;
