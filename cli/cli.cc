@@ -8,7 +8,7 @@
 #include "cli/arguments.h"
 #include "cli/help.h"
 #include "cli/output.h"
-#include "client/status.h"
+#include "client/client.h"
 
 namespace cli {
 namespace {

@@ -1,10 +1,9 @@
-#include "client/counter.h"
-
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
 #include "cli/run.h"
 #include "cli/verb.h"
+#include "client/client.h"
 
 namespace cli {
 namespace {

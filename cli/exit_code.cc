@@ -1,7 +1,7 @@
 #include "cli/exit_code.h"
 
 #include "absl/strings/cord.h"
-#include "client/status.h"
+#include "client/client.h"
 
 namespace cli {
 namespace {

@@ -1,5 +1,3 @@
-#include "client/map.h"
-
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +6,7 @@
 #include "cli/map_format.h"
 #include "cli/run.h"
 #include "cli/verb.h"
+#include "client/client.h"
 
 namespace cli {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cli/output.h"
-#include "client/map.h"
+#include "client/client.h"
 
 namespace cli {
 

@@ -1,9 +1,8 @@
-#include "client/session.h"
-
 #include "absl/strings/str_cat.h"
 #include "cli/exit_code.h"
 #include "cli/run.h"
 #include "cli/verb.h"
+#include "client/client.h"
 
 namespace cli {
 namespace {

@@ -6,7 +6,7 @@
 #include "absl/strings/strip.h"
 #include "cli/run.h"
 #include "cli/verb.h"
-#include "client/admin.h"
+#include "client/client.h"
 #include "multiraft/admin/v1/admin.pb.h"
 
 namespace cli {

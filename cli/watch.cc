@@ -2,8 +2,7 @@
 #include "cli/map_format.h"
 #include "cli/run.h"
 #include "cli/verb.h"
-#include "client/leader_watch.h"
-#include "client/map.h"
+#include "client/client.h"
 
 namespace cli {
 namespace {

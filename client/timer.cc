@@ -16,7 +16,8 @@ class MachineTimer : public Timer {
   int64_t NowNanos() override { return base::SystemClock().MonotonicNanos(); }
 
   void WaitUntil(base::Mutex& mu, base::CondVar& changed,
-                 int64_t deadline_ns) override {
+                 int64_t deadline_ns) override
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     const int64_t now_ns = NowNanos();
     if (now_ns >= deadline_ns) return;
     changed.WaitFor(mu, std::min(deadline_ns - now_ns, kWaitMaxNs));

@@ -546,9 +546,9 @@ class FakeServer::Impl : public core::Partition::CallbackService {
                                 map::Rpc##Response* response) override { \
     return impl_.OnPrimitive(                                            \
         #Rpc, context, request, response,                                \
-        [this]([[maybe_unused]] uint64_t id, Primitive & primitive,      \
-               [[maybe_unused]] const map::Rpc##Input& input,            \
-               [[maybe_unused]] map::Rpc##Output& output)                \
+        [&]([[maybe_unused]] uint64_t id, Primitive & primitive,         \
+            [[maybe_unused]] const map::Rpc##Input& input,               \
+            [[maybe_unused]] map::Rpc##Output& output)                   \
             ABSL_NO_THREAD_SAFETY_ANALYSIS -> Answer __VA_ARGS__);       \
   }
 

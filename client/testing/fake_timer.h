@@ -24,7 +24,8 @@ class FakeTimer : public Timer {
 
   int64_t NowNanos() override;
   void WaitUntil(base::Mutex& mu, base::CondVar& changed,
-                 int64_t deadline_ns) override;
+                 int64_t deadline_ns) override
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Moves the time and wakes those who wait for it.
   void Advance(int64_t by_ns);
