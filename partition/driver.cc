@@ -698,17 +698,21 @@ void Driver::ReleaseHeld() {
   }
 }
 
+// Asked several times a turn: words are made only for a refusal.
 Refusal Driver::NotServing() const {
+  const bool leads =
+      core_->role() == raft::Role::kLeader && core_->committed_in_term();
+  const bool caught_up =
+      state_machine_->applied_log_index() >= leader_start_.value();
+  if (problem_.empty() && !stopped_ && leads && caught_up) return {};
+
   const std::string where = absl::StrCat("partition ", options_.id.value());
   if (!problem_.empty()) {
     return {.status = absl::UnavailableError(
                 absl::StrCat(where, " is out of service: ", problem_))};
   }
   if (stopped_) return ShuttingDown(Outcome::kNotProposed);
-  if (core_->role() == raft::Role::kLeader && core_->committed_in_term()) {
-    if (state_machine_->applied_log_index() >= leader_start_.value()) return {};
-    return Busy(absl::StrCat(where, ": starting, replaying the log"));
-  }
+  if (leads) return Busy(absl::StrCat(where, ": starting, replaying the log"));
   const uint64_t retry_ms =
       options_.raft.election_ticks * options_.raft.tick_ns / 1'000'000;
   return {.status = absl::UnavailableError(
