@@ -151,6 +151,7 @@ void Driver::Start() {
   Post([this] {
     started_ = true;
     last_now_ns_ = Now();
+    TellMembers();
     // Alone, nobody else can lead: do not wait for the timer.
     if (core_->configuration().voters.size() == 1 &&
         core_->configuration().IsVoter(self_)) {
@@ -197,6 +198,18 @@ void Driver::Step(std::vector<raft::Message> messages) {
     if (!problem_.empty()) return;
     for (raft::Message& message : messages) core_->Step(std::move(message));
   });
+}
+
+// Images do not travel between nodes yet: whoever asks is told so.
+void Driver::StepImage(ImageMessage message) {
+  const auto* request = std::get_if<ImageRequest>(&message);
+  if (request == nullptr) return;
+  ports_.transport.SendImage(options_.id,
+                             ImageChunk{.from = self_,
+                                        .to = request->from,
+                                        .position = request->position,
+                                        .after = request->after,
+                                        .gone = true});
 }
 
 uint64_t Driver::AddLeaderListener(
@@ -392,6 +405,7 @@ void Driver::ProcessReady() {
   while (problem_.empty()) {
     while (core_->HasReady()) {
       raft::Ready ready = core_->TakeReady();
+      if (ready.configuration.has_value()) TellMembers();
       if (ready.soft_state.has_value()) OnSoftState(*ready.soft_state);
       if (!ready.messages.empty()) {
         ports_.transport.Send(options_.id, std::move(ready.messages));
@@ -604,6 +618,12 @@ void Driver::OnSoftState(const raft::SoftState& state) {
   // Whatever was in the log when leadership began is applied before serving.
   leader_start_ = core_->last_index();
   for (auto& [id, listener] : listeners_) listener(leader_info());
+}
+
+// Before any message of the new configuration leaves.
+void Driver::TellMembers() {
+  ports_.transport.SetMembers(options_.id, self_,
+                              core_->configuration().members);
 }
 
 void Driver::AskReads() {

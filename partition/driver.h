@@ -46,6 +46,7 @@ class Driver : public Partition {
   void Stop() override;
   void Tick() override;
   void Step(std::vector<raft::Message> messages) override;
+  void StepImage(ImageMessage message) override;
   void Propose(CommandRequest request,
                Completion<session::Applied> completion) override;
   StreamId OpenStream(CommandRequest request,
@@ -107,6 +108,7 @@ class Driver : public Partition {
   void ApplyOne(const raft::Entry& entry);
   void Answer(ProposeItem item, session::Applied applied);
   void OnSoftState(const raft::SoftState& state);
+  void TellMembers();
   void AskReads();
   void RunReads();
   void RunRead(QueryItem item);

@@ -80,6 +80,15 @@ void Host::Stop() {
   for (auto& [id, partition] : impl_->partitions) partition->Stop();
 }
 
+void Host::Receive(base::PartitionId partition,
+                   std::vector<raft::Message> messages) {
+  if (Partition* found = Find(partition)) found->Step(std::move(messages));
+}
+
+void Host::ReceiveImage(base::PartitionId partition, ImageMessage message) {
+  if (Partition* found = Find(partition)) found->StepImage(std::move(message));
+}
+
 Partition* Host::Find(base::PartitionId id) const {
   auto found = impl_->partitions.find(id);
   return found == impl_->partitions.end() ? nullptr : found->second.get();

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "partition/partition.h"
+#include "partition/transport.h"
 
 namespace partition {
 
@@ -26,14 +27,14 @@ struct HostPorts {
   const session::Registry& registry;
 };
 
-class Host {
+class Host : public Receiver {
  public:
   // Opens every partition that the store has. `options` serves all of them
   // (id is set by Host). `on_fatal` is called at most once, from an executor.
   static absl::StatusOr<std::unique_ptr<Host>> Open(
       const Options& options, const HostPorts& ports, uint64_t seed,
       absl::AnyInvocable<void(absl::Status)> on_fatal);
-  ~Host();
+  ~Host() override;
 
   // Starts the partitions and their ticks.
   void Start();
@@ -41,6 +42,11 @@ class Host {
   // Stops all partitions. The caller then closes the store, which completes
   // what was queued, and stops the executors, before it destroys the host.
   void Stop();
+
+  // From the transport; dropped if the partition is not on this node.
+  void Receive(base::PartitionId partition,
+               std::vector<raft::Message> messages) override;
+  void ReceiveImage(base::PartitionId partition, ImageMessage message) override;
 
   // Null: not on this node.
   Partition* Find(base::PartitionId id) const;

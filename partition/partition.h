@@ -147,6 +147,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   // Messages from the node's peers.
   virtual void Step(std::vector<raft::Message> messages) = 0;
+  virtual void StepImage(ImageMessage message) = 0;
 
   // Proposes a command and completes when it was applied and answered, which
   // for a waiting command may be hours later. Sending the same key again

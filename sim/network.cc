@@ -8,9 +8,26 @@ class Network::Port : public partition::Transport {
  public:
   Port(Network& network, base::NodeId node) : network_(network), node_(node) {}
 
+  void SetMembers(base::PartitionId partition, raft::ReplicaId,
+                  std::vector<raft::Member> members) override {
+    for (const raft::Member& member : members) {
+      network_.Place(partition, member.replica, member.node);
+    }
+  }
+
   void Send(base::PartitionId partition,
             std::vector<raft::Message> messages) override {
-    network_.Send(node_, partition, std::move(messages));
+    for (raft::Message& message : messages) {
+      const raft::ReplicaId to = message.to;
+      network_.Send(node_, partition, to, std::move(message));
+    }
+  }
+
+  void SendImage(base::PartitionId partition,
+                 partition::ImageMessage message) override {
+    const raft::ReplicaId to =
+        std::visit([](const auto& one) { return one.to; }, message);
+    network_.Send(node_, partition, to, std::move(message));
   }
 
  private:
@@ -26,8 +43,8 @@ void Network::Place(base::PartitionId partition, raft::ReplicaId replica,
   places_[{partition, replica}] = node;
 }
 
-void Network::Attach(base::NodeId node, Receiver receiver) {
-  CHECK(receivers_.emplace(node, std::move(receiver)).second);
+void Network::Attach(base::NodeId node, partition::Receiver& receiver) {
+  CHECK(receivers_.emplace(node, &receiver).second);
 }
 
 void Network::Detach(base::NodeId node) { receivers_.erase(node); }
@@ -51,17 +68,9 @@ void Network::Calm() {
 }
 
 void Network::Send(base::NodeId from, base::PartitionId partition,
-                   std::vector<raft::Message> messages) {
-  for (const raft::Message& message : messages) {
-    const auto place = places_.find({partition, message.to});
-    if (place == places_.end()) continue;
-    SendOne(from, place->second, partition, message);
-  }
-}
-
-void Network::SendOne(base::NodeId from, base::NodeId to,
-                      base::PartitionId partition,
-                      const raft::Message& message) {
+                   raft::ReplicaId to, const Parcel& parcel) {
+  const auto place = places_.find({partition, to});
+  if (place == places_.end()) return;
   int copies = 1;
   if (options_.lose_one_in != 0 && random_.OneIn(options_.lose_one_in)) {
     copies = 0;
@@ -72,20 +81,25 @@ void Network::SendOne(base::NodeId from, base::NodeId to,
   // Delays are drawn one by one: later messages overtake earlier ones.
   for (; copies > 0; --copies) {
     loop_.After(random_.Between(options_.delay_ns_min, options_.delay_ns_max),
-                [this, from, to, partition, message] {
-                  Arrive(from, to, partition, message);
+                [this, from, to = place->second, partition, parcel] {
+                  Arrive(from, to, partition, parcel);
                 });
   }
 }
 
 void Network::Arrive(base::NodeId from, base::NodeId to,
-                     base::PartitionId partition, raft::Message message) {
+                     base::PartitionId partition, Parcel parcel) {
   if (cuts_.contains({from, to})) return;
   const auto receiver = receivers_.find(to);
   if (receiver == receivers_.end()) return;
-  std::vector<raft::Message> messages;
-  messages.push_back(std::move(message));
-  receiver->second(partition, std::move(messages));
+  if (auto* message = std::get_if<raft::Message>(&parcel)) {
+    std::vector<raft::Message> messages;
+    messages.push_back(std::move(*message));
+    receiver->second->Receive(partition, std::move(messages));
+  } else {
+    receiver->second->ReceiveImage(
+        partition, std::get<partition::ImageMessage>(std::move(parcel)));
+  }
 }
 
 }  // namespace sim

@@ -11,9 +11,9 @@
 #include <memory>
 #include <set>
 #include <utility>
+#include <variant>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "base/ids.h"
 #include "base/random.h"
 #include "partition/transport.h"
@@ -36,19 +36,13 @@ class Network {
   // `loop` must outlive it.
   Network(EventLoop& loop, const NetworkOptions& options, uint64_t seed);
 
-  // Replica `replica` of `partition` lives on `node`.
-  void Place(base::PartitionId partition, raft::ReplicaId replica,
-             base::NodeId node);
-
-  // Gets what arrives at a node.
-  using Receiver =
-      absl::AnyInvocable<void(base::PartitionId, std::vector<raft::Message>)>;
   // The process on `node` listens, until Detach; messages for a node where
   // nobody listens are lost. REQUIRES: nobody listens there.
-  void Attach(base::NodeId node, Receiver receiver);
+  void Attach(base::NodeId node, partition::Receiver& receiver);
   void Detach(base::NodeId node);
 
-  // What `node` sends through. Must not outlive the network.
+  // What `node` sends through, and says by SetMembers who lives where. Must not
+  // outlive the network.
   std::unique_ptr<partition::Transport> TransportOf(base::NodeId node);
 
   // Nothing gets from one node to the other, what is under way included, until
@@ -61,19 +55,22 @@ class Network {
 
  private:
   class Port;
+  // What is under way at once: some messages, or a piece of an image.
+  using Parcel = std::variant<raft::Message, partition::ImageMessage>;
 
-  void Send(base::NodeId from, base::PartitionId partition,
-            std::vector<raft::Message> messages);
-  void SendOne(base::NodeId from, base::NodeId to, base::PartitionId partition,
-               const raft::Message& message);
+  // Replica `replica` of `partition` lives on `node`.
+  void Place(base::PartitionId partition, raft::ReplicaId replica,
+             base::NodeId node);
+  void Send(base::NodeId from, base::PartitionId partition, raft::ReplicaId to,
+            const Parcel& parcel);
   void Arrive(base::NodeId from, base::NodeId to, base::PartitionId partition,
-              raft::Message message);
+              Parcel parcel);
 
   EventLoop& loop_;
   NetworkOptions options_;
   base::Random random_;
   std::map<std::pair<base::PartitionId, raft::ReplicaId>, base::NodeId> places_;
-  std::map<base::NodeId, Receiver> receivers_;
+  std::map<base::NodeId, partition::Receiver*> receivers_;
   std::set<std::pair<base::NodeId, base::NodeId>> cuts_;
 };
 

@@ -12,24 +12,27 @@ constexpr base::NodeId kTwo{2};
 constexpr base::PartitionId kPartition{5};
 
 // Node one sends heartbeats, numbered by their term, to node two.
-class NetworkTest : public testing::Test {
+class NetworkTest : public testing::Test, public partition::Receiver {
  protected:
   void Open(const NetworkOptions& options) {
     network_ = std::make_unique<Network>(loop_, options, 1);
-    network_->Place(kPartition, raft::ReplicaId{1}, kOne);
-    network_->Place(kPartition, raft::ReplicaId{2}, kTwo);
     port_ = network_->TransportOf(kOne);
+    port_->SetMembers(kPartition, raft::ReplicaId{1},
+                      {{.replica = raft::ReplicaId{1}, .node = kOne},
+                       {.replica = raft::ReplicaId{2}, .node = kTwo}});
     Listen();
   }
-  void Listen() {
-    network_->Attach(kTwo, [this](base::PartitionId partition,
-                                  std::vector<raft::Message> messages) {
-      EXPECT_EQ(partition, kPartition);
-      for (const raft::Message& message : messages) {
-        arrived_.push_back(message.term.value());
-        last_arrival_ns_ = loop_.now_ns();
-      }
-    });
+  void Listen() { network_->Attach(kTwo, *this); }
+  void Receive(base::PartitionId partition,
+               std::vector<raft::Message> messages) override {
+    EXPECT_EQ(partition, kPartition);
+    for (const raft::Message& message : messages) {
+      arrived_.push_back(message.term.value());
+      last_arrival_ns_ = loop_.now_ns();
+    }
+  }
+  void ReceiveImage(base::PartitionId, partition::ImageMessage) override {
+    FAIL() << "no image was sent";
   }
   void Send(uint64_t number) {
     port_->Send(kPartition, {{.from = raft::ReplicaId{1},

@@ -72,12 +72,7 @@ absl::Status Node::Start() {
               Exit(incarnation, status);
             });
           }));
-  network_.Attach(options_.id, [this](base::PartitionId id,
-                                      std::vector<raft::Message> messages) {
-    if (partition::Partition* partition = Find(id)) {
-      partition->Step(std::move(messages));
-    }
-  });
+  network_.Attach(options_.id, *process_->host);
   process_->host->Start();
   return absl::OkStatus();
 }

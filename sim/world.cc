@@ -168,7 +168,6 @@ class World : public DiskObserver {
     for (uint32_t i = 1; i <= scenario_.partitions; ++i) {
       const base::PartitionId id{i};
       options.partitions.push_back(id);
-      network_.Place(id, kReplica, kNode);
       groups_[id] = std::make_unique<Group>(id, loop_, scenario_, registry,
                                             random_.Next(), judge_);
     }

@@ -72,6 +72,7 @@ class FakePartition : public partition::Partition {
   void Stop() override {}
   void Tick() override {}
   void Step(std::vector<raft::Message>) override {}
+  void StepImage(partition::ImageMessage) override {}
   void Propose(partition::CommandRequest request,
                partition::Completion<session::Applied> completion) override {
     Put(proposals_, {std::move(request), std::move(completion)});
