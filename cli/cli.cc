@@ -145,7 +145,7 @@ absl::Status Execute(const Arguments& arguments,
     return UsageError(absl::StrCat("\"", words[0], "\" wants a verb"));
   }
   RETURN_IF_ERROR(CheckLine(target, arguments));
-  Run run(environment, *target.verb, arguments, target.words);
+  Run run(environment, arguments, target.words);
   return run.Finish(target.verb->run(run));
 }
 

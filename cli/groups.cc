@@ -22,7 +22,7 @@ const std::vector<Flag>& GlobalFlags() {
       {"sequence", "N",
        "With --session: number of the command's first request"},
       {"session-timeout", "DURATION",
-       "Timeout of the command's session; default 60s"},
+       "The session ends after so long without a keep-alive; default 60s"},
       {"namespace", "NAME", "Namespace of the primitive; default none"},
       {"profile", "NAME", "Profile of the primitive; default none"},
       {"help", "", "What the command does"},

@@ -80,14 +80,8 @@ std::string HelpForVerb(const Group& group, const Verb& verb) {
   if (!verb.flags.empty()) {
     absl::StrAppend(&result, "\nFlags\n", FlagTable(verb.flags));
   }
-  // A flag of the verb hides the one that every command has.
-  std::vector<Flag> global;
-  for (const Flag& flag : GlobalFlags()) {
-    bool hidden = false;
-    for (const Flag& own : verb.flags) hidden |= own.name == flag.name;
-    if (!hidden) global.push_back(flag);
-  }
-  absl::StrAppend(&result, "\nFlags of every command\n", FlagTable(global));
+  absl::StrAppend(&result, "\nFlags of every command\n",
+                  FlagTable(GlobalFlags()));
   return result;
 }
 

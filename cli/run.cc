@@ -19,10 +19,9 @@ uint64_t DrawSequence() {
 
 }  // namespace
 
-Run::Run(const Environment& environment, const Verb& verb,
-         const Arguments& arguments, size_t first_operand)
+Run::Run(const Environment& environment, const Arguments& arguments,
+         size_t first_operand)
     : environment_(environment),
-      verb_(verb),
       arguments_(arguments),
       first_operand_(first_operand) {}
 
@@ -60,15 +59,8 @@ void Run::Print(const std::string& text, const Json& object) {
 
 absl::StatusOr<client::Connection*> Run::connection() {
   if (connection_ != nullptr) return connection_.get();
-  // `session open --timeout` is the session's.
-  bool has_own_timeout = false;
-  for (const Flag& flag : verb_.flags) {
-    has_own_timeout |= flag.name == "timeout";
-  }
-  absl::Duration timeout = absl::Seconds(10);
-  if (!has_own_timeout) {
-    ASSIGN_OR_RETURN(timeout, arguments_.Duration("timeout", timeout));
-  }
+  ASSIGN_OR_RETURN(const absl::Duration timeout,
+                   arguments_.Duration("timeout", absl::Seconds(10)));
   const std::string server =
       arguments_.Text("server", environment_.default_server);
   if (server.empty()) return UsageError("--server wants HOST:PORT");
@@ -99,12 +91,12 @@ absl::StatusOr<client::Session*> Run::session() {
   if (arguments_.Has("sequence")) {
     return UsageError("--sequence makes sense with --session only");
   }
-  ASSIGN_OR_RETURN(const absl::Duration timeout,
-                   arguments_.Duration("session-timeout", absl::Seconds(60)));
-  return OpenSession(timeout);
+  return OpenSession();
 }
 
-absl::StatusOr<client::Session*> Run::OpenSession(absl::Duration timeout) {
+absl::StatusOr<client::Session*> Run::OpenSession() {
+  ASSIGN_OR_RETURN(const absl::Duration timeout,
+                   arguments_.Duration("session-timeout", absl::Seconds(60)));
   ASSIGN_OR_RETURN(client::Connection * connection, this->connection());
   ASSIGN_OR_RETURN(const uint32_t partition, this->partition());
   ASSIGN_OR_RETURN(

@@ -23,7 +23,6 @@
 #include "cli/arguments.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "cli/verb.h"
 #include "client/client.h"
 
 namespace cli {
@@ -40,8 +39,8 @@ struct Environment {
 class Run {
  public:
   // All outlive it.
-  Run(const Environment& environment, const Verb& verb,
-      const Arguments& arguments, size_t first_operand);
+  Run(const Environment& environment, const Arguments& arguments,
+      size_t first_operand);
   ~Run();
 
   // Ends the session if it is the command's own. `result` is how the command
@@ -65,8 +64,9 @@ class Run {
   // The session of --session, or one of the command's own.
   absl::StatusOr<client::Session*> session();
 
-  // Opens a session of the command's own with this timeout.
-  absl::StatusOr<client::Session*> OpenSession(absl::Duration timeout);
+  // Opens a session of the command's own, with the timeout of
+  // --session-timeout.
+  absl::StatusOr<client::Session*> OpenSession();
 
   // The session outlives the command.
   void LeaveSessionOpen() { owns_session_ = false; }
@@ -111,7 +111,6 @@ class Run {
   void NoteRetry(const absl::Status& failure);
 
   const Environment& environment_;  // Constant after construction.
-  const Verb& verb_;
   const Arguments& arguments_;
   const size_t first_operand_;
 

@@ -21,9 +21,7 @@ Json ToJson(const client::Session& session) {
 }
 
 absl::Status Open(Run& run) {
-  ASSIGN_OR_RETURN(const absl::Duration timeout,
-                   run.flags().Duration("timeout", absl::Seconds(60)));
-  ASSIGN_OR_RETURN(client::Session * session, run.OpenSession(timeout));
+  ASSIGN_OR_RETURN(client::Session * session, run.OpenSession());
   Json object = ToJson(*session);
   object["timeout_ms"] = absl::ToInt64Milliseconds(session->timeout());
   run.Print(absl::StrCat(session->id(), "\n"), object);
@@ -73,10 +71,8 @@ const Group& SessionGroup() {
       .verbs = {
           {.name = "open",
            .summary = "Open a session and print its id",
-           .flags =
-               {{"timeout", "DURATION",
-                 "It ends after so long without a keep-alive; default 60s"},
-                {"keep", "", "Stay, keep it alive, and close it at Ctrl-C"}},
+           .flags = {{"keep", "",
+                      "Stay, keep it alive, and close it at Ctrl-C"}},
            .run = Open},
           {.name = "keepalive",
            .operands = "ID",
