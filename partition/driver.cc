@@ -7,20 +7,12 @@
 #include "base/crc32c.h"
 #include "base/status_macros.h"
 #include "multiraft/disk/v1/command.pb.h"
+#include "partition/refusals.h"
 
 namespace partition {
 namespace {
 
 namespace disk = multiraft::disk::v1;
-
-Refusal Busy(absl::string_view what) {
-  return {.status = absl::UnavailableError(what), .retry_after_ms = 100};
-}
-
-Refusal ShuttingDown(Outcome outcome) {
-  return {.status = absl::UnavailableError("the server is shutting down"),
-          .outcome = outcome};
-}
 
 // What a waiting command costs beside its bytes.
 constexpr uint64_t kPendingOverheadBytes = 256;
@@ -62,6 +54,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
            .failed = [this](absl::Status status) { Fail(std::move(status)); }}),
       callers_(*state_machine_),
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
+      held_(options.stream_hold_ns),
       admit_command_(std::make_unique<disk::Command>()),
       replay_end_(core_->last_index()) {
   // A replica that replays merges the cuts it meets into the first one behind
@@ -166,17 +159,7 @@ void Driver::Stop() {
     stopped_ = true;
     checkpointer_.Stop();
     UpdateServing();
-    for (Held& held : held_) {
-      std::visit(
-          [this](auto& item) {
-            if constexpr (!std::is_same_v<std::decay_t<decltype(item)>,
-                                          TaskItem>) {
-              RefuseItem(std::move(item), ShuttingDown(Outcome::kNotProposed));
-            }
-          },
-          held.item);
-    }
-    held_.clear();
+    RefuseItems(held_.TakeAll(), ShuttingDown(Outcome::kNotProposed));
     for (Pending& pending : pending_) {
       RefuseItem(std::move(pending.item), ShuttingDown(Outcome::kUnknown));
     }
@@ -296,8 +279,7 @@ void Driver::Handle(QueryItem item) {
     if (item.sink == nullptr || stopped_ || !problem_.empty()) {
       return RefuseItem(std::move(item), std::move(refusal));
     }
-    held_.push_back({.item = std::move(item),
-                     .deadline_ns = Now() + options_.stream_hold_ns});
+    held_.Hold(std::move(item), Now());
     return;
   }
   if (reads_.IsFull()) {
@@ -321,8 +303,7 @@ void Driver::ProposeGathered() {
       if (item.sink == nullptr || stopped_ || !problem_.empty()) {
         RefuseItem(std::move(item), refusal);
       } else if (callers_.IsOpen(item.stream)) {
-        held_.push_back({.item = std::move(item),
-                         .deadline_ns = Now() + options_.stream_hold_ns});
+        held_.Hold(std::move(item), Now());
       }
       continue;
     }
@@ -601,6 +582,11 @@ void Driver::RefuseItem(QueryItem item, Refusal refusal) {
   callers_.Refuse(std::move(item.completion), std::move(refusal));
 }
 
+void Driver::RefuseItems(HeldStreams::Items items, const Refusal& refusal) {
+  for (ProposeItem& item : items.commands) RefuseItem(std::move(item), refusal);
+  for (QueryItem& item : items.queries) RefuseItem(std::move(item), refusal);
+}
+
 void Driver::OnSoftState(const raft::SoftState& state) {
   if (state.role != raft::Role::kLeader) {
     // They may still commit under the next leader.
@@ -689,32 +675,15 @@ void Driver::ProposeTick() {
 void Driver::ReleaseHeld() {
   if (held_.empty()) return;
   const uint64_t now = Now();
-  const Refusal refusal = NotServing();
-  std::vector<Held> held = std::move(held_);
-  held_.clear();
-  for (Held& one : held) {
-    const bool expired = one.deadline_ns <= now;
-    if (!refusal.status.ok() && !expired) {
-      held_.push_back(std::move(one));
-      continue;
-    }
-    std::visit(
-        [&](auto& item) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(item)>,
-                                        TaskItem>) {
-            if (!refusal.status.ok()) {
-              RefuseItem(std::move(item), refusal);
-            } else if constexpr (std::is_same_v<std::decay_t<decltype(item)>,
-                                                ProposeItem>) {
-              if (callers_.IsOpen(item.stream)) {
-                gathered_.push_back(std::move(item));
-              }
-            } else if (callers_.IsOpen(item.stream)) {
-              reads_.Add(std::move(item), now);
-            }
-          }
-        },
-        one.item);
+  if (const Refusal refusal = NotServing(); !refusal.status.ok()) {
+    return RefuseItems(held_.TakeExpired(now), refusal);
+  }
+  HeldStreams::Items held = held_.TakeAll();
+  for (ProposeItem& item : held.commands) {
+    if (callers_.IsOpen(item.stream)) gathered_.push_back(std::move(item));
+  }
+  for (QueryItem& item : held.queries) {
+    if (callers_.IsOpen(item.stream)) reads_.Add(std::move(item), now);
   }
 }
 
@@ -726,20 +695,14 @@ Refusal Driver::NotServing() const {
       state_machine_->applied_log_index() >= leader_start_.value();
   if (problem_.empty() && !stopped_ && leads && caught_up) return {};
 
-  const std::string where = absl::StrCat("partition ", options_.id.value());
   if (!problem_.empty()) {
-    return {.status = absl::UnavailableError(
-                absl::StrCat(where, " is out of service: ", problem_))};
+    return OutOfService(options_.id, problem_, Outcome::kNotProposed);
   }
   if (stopped_) return ShuttingDown(Outcome::kNotProposed);
-  if (leads) return Busy(absl::StrCat(where, ": starting, replaying the log"));
-  const uint64_t retry_ms =
-      options_.raft.election_ticks * options_.raft.tick_ns / 1'000'000;
-  return {.status = absl::UnavailableError(
-              core_->leader().value() != 0
-                  ? absl::StrCat(where, ": this node is not the leader")
-                  : absl::StrCat(where, ": no leader yet")),
-          .retry_after_ms = static_cast<uint32_t>(retry_ms)};
+  if (leads) return Replaying(options_.id);
+  return NotLeader(options_.id, core_->leader().value() != 0,
+                   static_cast<uint32_t>(options_.raft.election_ticks *
+                                         options_.raft.tick_ns / 1'000'000));
 }
 
 LeaderInfo Driver::leader_info() const {
@@ -771,10 +734,8 @@ void Driver::Fail(absl::Status status) {
              << ": stopped: " << problem_;
   mailbox_.Close();
   UpdateServing();
-  const Refusal refusal{
-      .status = absl::UnavailableError(absl::StrCat(
-          "partition ", options_.id.value(), " is out of service: ", problem_)),
-      .outcome = Outcome::kUnknown};
+  const Refusal refusal =
+      OutOfService(options_.id, problem_, Outcome::kUnknown);
   for (Pending& pending : pending_) {
     RefuseItem(std::move(pending.item), refusal);
   }

@@ -15,6 +15,7 @@
 
 #include "partition/callers.h"
 #include "partition/checkpointer.h"
+#include "partition/held_streams.h"
 #include "partition/mailbox.h"
 #include "partition/partition.h"
 #include "partition/reads.h"
@@ -74,11 +75,6 @@ class Driver : public Partition {
     uint64_t bytes = 0;
     ProposeItem item;
   };
-  // A stream request that waits for a leader.
-  struct Held {
-    MailboxItem item;
-    uint64_t deadline_ns = 0;
-  };
   // A queued write, and the messages that must not leave before it is durable.
   struct Write {
     raft::PersistToken token;
@@ -118,6 +114,7 @@ class Driver : public Partition {
 
   void RefuseItem(ProposeItem item, Refusal refusal);
   void RefuseItem(QueryItem item, Refusal refusal);
+  void RefuseItems(HeldStreams::Items items, const Refusal& refusal);
   void ReleaseHeld();
   // Why nothing can be proposed here now; OK if it can.
   Refusal NotServing() const;
@@ -143,10 +140,10 @@ class Driver : public Partition {
   Checkpointer checkpointer_;
   Callers callers_;
   Reads reads_;
+  HeldStreams held_;
 
   std::vector<MailboxItem> turn_items_;
   std::vector<ProposeItem> gathered_;
-  std::vector<Held> held_;
   std::deque<Pending> pending_;  // By index.
   uint64_t pending_bytes_ = 0;
   std::deque<raft::Entry> to_apply_;  // Committed.

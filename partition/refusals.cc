@@ -1,0 +1,43 @@
+#include "partition/refusals.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace partition {
+namespace {
+
+constexpr uint32_t kBusyRetryMs = 100;
+
+}  // namespace
+
+Refusal Busy(absl::string_view what) {
+  return {.status = absl::UnavailableError(what),
+          .retry_after_ms = kBusyRetryMs};
+}
+
+Refusal ShuttingDown(Outcome outcome) {
+  return {.status = absl::UnavailableError("the server is shutting down"),
+          .outcome = outcome};
+}
+
+Refusal OutOfService(base::PartitionId id, absl::string_view problem,
+                     Outcome outcome) {
+  return {.status = absl::UnavailableError(absl::StrCat(
+              "partition ", id.value(), " is out of service: ", problem)),
+          .outcome = outcome};
+}
+
+Refusal Replaying(base::PartitionId id) {
+  return Busy(
+      absl::StrCat("partition ", id.value(), ": starting, replaying the log"));
+}
+
+Refusal NotLeader(base::PartitionId id, bool leader_is_known,
+                  uint32_t retry_after_ms) {
+  return {.status = absl::UnavailableError(
+              absl::StrCat("partition ", id.value(),
+                           leader_is_known ? ": this node is not the leader"
+                                           : ": no leader yet")),
+          .retry_after_ms = retry_after_ms};
+}
+
+}  // namespace partition

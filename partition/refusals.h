@@ -1,0 +1,34 @@
+// What a partition says when it cannot serve a request now: the words, the
+// outcome and the hint when to retry, in one place.
+
+#ifndef PARTITION_REFUSALS_H_
+#define PARTITION_REFUSALS_H_
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+#include "base/ids.h"
+#include "partition/caller.h"
+
+namespace partition {
+
+// Passes with time: `what` says what is full, or not ready.
+Refusal Busy(absl::string_view what);
+
+Refusal ShuttingDown(Outcome outcome);
+
+// This replica has stopped for good; `problem` says why.
+Refusal OutOfService(base::PartitionId id, absl::string_view problem,
+                     Outcome outcome);
+
+// It leads, and has not applied yet what was in the log before.
+Refusal Replaying(base::PartitionId id);
+
+// Another replica leads, or none that is known. An election may have decided
+// after `retry_after_ms`.
+Refusal NotLeader(base::PartitionId id, bool leader_is_known,
+                  uint32_t retry_after_ms);
+
+}  // namespace partition
+
+#endif  // PARTITION_REFUSALS_H_
