@@ -1,4 +1,5 @@
-// What the API is on the wire, by golden bytes: proto/golden.h.
+// What the API, and what nodes say to each other, is on the wire, by golden
+// bytes: proto/golden.h.
 
 #include <memory>
 #include <set>
@@ -12,6 +13,7 @@
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
+#include "multiraft/peer/v1/frame.pb.h"
 #include "proto/api_files.h"
 #include "proto/golden.h"
 
@@ -34,9 +36,9 @@ std::string PathOf(const std::string& name) {
 // Files of golden bytes; `headers` has the definitions that others use.
 const std::vector<std::string>& Names() {
   static const auto* const kNames = new std::vector<std::string>{
-      "headers",    "partition", "session",    "node",   "counter", "list",
-      "countermap", "election",  "indexedmap", "lock",   "map",     "multimap",
-      "set",        "value",     "health",     "drivers"};
+      "headers",    "partition", "session",    "node",    "counter", "list",
+      "countermap", "election",  "indexedmap", "lock",    "map",     "multimap",
+      "set",        "value",     "health",     "drivers", "peer"};
   return *kNames;
 }
 
@@ -54,6 +56,7 @@ class GoldenTest : public testing::TestWithParam<std::string> {
  protected:
   GoldenTest() {
     ApiFiles();  // Links the generated code.
+    multiraft::peer::v1::Frame::descriptor();
     const std::string own = PathOf(GetParam());
     std::vector<std::string> paths = {PathOf("headers")};
     if (own != paths[0]) paths.push_back(own);
