@@ -106,7 +106,12 @@ std::shared_ptr<grpc::Channel> TestServer::Connect() const {
 }
 
 ServerProcess::ServerProcess(const std::string& data_dir,
-                             std::vector<std::string> arguments) {
+                             std::vector<std::string> arguments)
+    : ServerProcess(data_dir, std::move(arguments), [](pid_t) {}) {}
+
+ServerProcess::ServerProcess(const std::string& data_dir,
+                             std::vector<std::string> arguments,
+                             const std::function<void(pid_t)>& on_start) {
   arguments.insert(arguments.begin(), {kBinary, "--listen=127.0.0.1:0",
                                        absl::StrCat("--data_dir=", data_dir)});
   std::vector<char*> argv;
@@ -126,6 +131,7 @@ ServerProcess::ServerProcess(const std::string& data_dir,
   posix_spawn_file_actions_destroy(&actions);
   close(out[1]);
   close(err[1]);
+  on_start(pid_);
   stdout_fd_ = out[0];
   stderr_fd_ = err[0];
   ReadUntilReady();

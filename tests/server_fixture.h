@@ -8,6 +8,7 @@
 #include <grpcpp/channel.h>
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,6 +63,9 @@ class ServerProcess {
   // Waits for its address, or its end.
   explicit ServerProcess(const std::string& data_dir,
                          std::vector<std::string> arguments = {});
+  // `on_start` is told the process id before the server is ready.
+  ServerProcess(const std::string& data_dir, std::vector<std::string> arguments,
+                const std::function<void(pid_t)>& on_start);
   ~ServerProcess();
 
   // Empty: it ended before it was ready.

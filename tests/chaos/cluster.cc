@@ -1,0 +1,121 @@
+#include "tests/chaos/cluster.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace tests {
+
+Cluster::Cluster(const ClusterOptions& options) : options_(options) {
+  for (int i = 1; i <= options.nodes; ++i) {
+    auto node = std::make_unique<Node>();
+    node->api_port = FreePort();
+    node->peer_port = FreePort();
+    nodes_.push_back(std::move(node));
+  }
+  for (int i = 1; i <= options.nodes; ++i) {
+    of(i).proxy = std::make_unique<TcpProxy>(
+        i, of(i).peer_port, cuts_,
+        [this](uint16_t port) { return NodeOfLocalPort(port); });
+  }
+}
+
+Cluster::~Cluster() {
+  for (int i = 1; i <= options_.nodes; ++i) {
+    if (is_up(i)) Kill(i);
+  }
+  // Their threads ask who connects.
+  for (int i = 1; i <= options_.nodes; ++i) of(i).proxy = nullptr;
+}
+
+int Cluster::NodeOfLocalPort(uint16_t port) const {
+  for (int i = 1; i <= options_.nodes; ++i) {
+    const int pid = of(i).pid.load();
+    if (pid != 0 && OwnsLocalPort(pid, port)) return i;
+  }
+  return 0;
+}
+
+bool Cluster::Start() {
+  std::vector<char> started(nodes_.size(), 0);
+  std::vector<std::thread> threads;
+  for (int i = 1; i <= options_.nodes; ++i) {
+    threads.emplace_back([this, i, &started] {
+      started[static_cast<size_t>(i) - 1] = Restart(i) ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (char one : started) {
+    if (one == 0) return false;
+  }
+  return true;
+}
+
+std::vector<std::string> Cluster::addresses() const {
+  std::vector<std::string> addresses;
+  for (const auto& node : nodes_) {
+    addresses.push_back(absl::StrCat("127.0.0.1:", node->api_port));
+  }
+  return addresses;
+}
+
+bool Cluster::Restart(int node) {
+  CHECK(!is_up(node));
+  Node& one = of(node);
+  std::vector<std::string> arguments = options_.arguments;
+  arguments.push_back(absl::StrCat("--listen=127.0.0.1:", one.api_port));
+  arguments.push_back(absl::StrCat("--peer_listen=127.0.0.1:", one.peer_port));
+  arguments.push_back(absl::StrCat("--node=", node));
+  arguments.push_back(absl::StrCat("--partitions=", options_.partitions));
+  if (options_.nodes > 1) {
+    std::string members;
+    for (int i = 1; i <= options_.nodes; ++i) {
+      absl::StrAppend(&members, i > 1 ? "," : "", i,
+                      "=127.0.0.1:", of(i).proxy->port(),
+                      "/127.0.0.1:", of(i).api_port);
+    }
+    arguments.push_back(absl::StrCat("--cluster=", members));
+    arguments.push_back(absl::StrCat("--replication=", options_.nodes));
+  }
+  auto process = std::make_unique<ServerProcess>(
+      absl::StrCat(options_.directory, "/", node), std::move(arguments),
+      [&one](int pid) { one.pid.store(pid); });
+  if (process->address().empty()) {
+    process->End(SIGKILL);
+    one.errors = process->errors();
+    one.pid.store(0);
+    return false;
+  }
+  one.process = std::move(process);
+  return true;
+}
+
+void Cluster::End(int node, int signal_number) {
+  Node& one = of(node);
+  CHECK(is_up(node));
+  one.process->End(signal_number);
+  one.errors = one.process->errors();
+  one.process = nullptr;
+  one.pid.store(0);
+}
+
+void Cluster::Kill(int node) { End(node, SIGKILL); }
+void Cluster::Stop(int node) { End(node, SIGTERM); }
+void Cluster::Pause(int node) { kill(of(node).pid.load(), SIGSTOP); }
+void Cluster::Resume(int node) { kill(of(node).pid.load(), SIGCONT); }
+
+uint64_t Cluster::MemoryBytes(int node) const {
+  std::ifstream file(absl::StrCat("/proc/", of(node).pid.load(), "/statm"));
+  uint64_t size = 0;
+  uint64_t resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace tests

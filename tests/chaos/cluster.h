@@ -1,0 +1,80 @@
+// Cluster is some server processes on this machine that can be killed, paused,
+// and cut off from each other by the proxies between them.
+//
+// Used by one thread.
+
+#ifndef TESTS_CHAOS_CLUSTER_H_
+#define TESTS_CHAOS_CLUSTER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/chaos/cut_table.h"
+#include "tests/chaos/tcp_proxy.h"
+#include "tests/server_fixture.h"
+
+namespace tests {
+
+struct ClusterOptions {
+  int nodes = 3;
+  uint32_t partitions = 1;
+  std::string directory;               // Holds a directory for each node.
+  std::vector<std::string> arguments;  // Of every server.
+};
+
+class Cluster {
+ public:
+  explicit Cluster(const ClusterOptions& options);
+  ~Cluster();
+
+  // Starts all nodes at the same time and waits until each says it is ready.
+  // False: one of them ended.
+  bool Start();
+
+  // Nodes are numbered from 1.
+  int size() const { return options_.nodes; }
+  std::vector<std::string> addresses() const;
+  CutTable& cuts() { return cuts_; }
+
+  bool is_up(int node) const { return of(node).process != nullptr; }
+  void Kill(int node);  // SIGKILL.
+  void Stop(int node);  // SIGTERM, and waits for the end.
+  // Starts it again. False: it ended.
+  bool Restart(int node);
+  void Pause(int node);
+  void Resume(int node);
+  void BreakConnections(int node) { of(node).proxy->Break(); }
+
+  // Resident memory; 0 if it is down.
+  uint64_t MemoryBytes(int node) const;
+  // What it wrote to stderr until it ended last.
+  const std::string& errors(int node) const { return of(node).errors; }
+
+ private:
+  struct Node {
+    uint16_t api_port = 0;
+    uint16_t peer_port = 0;  // Its own; others know the proxy's.
+    std::atomic<int> pid{0};
+    std::unique_ptr<TcpProxy> proxy;
+    std::unique_ptr<ServerProcess> process;
+    std::string errors;
+  };
+
+  Node& of(int node) { return *nodes_[static_cast<size_t>(node) - 1]; }
+  const Node& of(int node) const {
+    return *nodes_[static_cast<size_t>(node) - 1];
+  }
+  void End(int node, int signal_number);
+  int NodeOfLocalPort(uint16_t port) const;
+
+  const ClusterOptions options_;
+  CutTable cuts_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+};
+
+}  // namespace tests
+
+#endif  // TESTS_CHAOS_CLUSTER_H_
