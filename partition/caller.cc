@@ -32,6 +32,10 @@ Refusal RefusalOf(const session::Applied& applied) {
       refusal.status = absl::InvalidArgumentError(
           "headers.sequence_num was used before with another content");
       return refusal;
+    case session::Applied::Outcome::kBusy:
+      refusal.status = absl::UnavailableError(applied.message);
+      refusal.retry_after_ms = 100;
+      return refusal;
     case session::Applied::Outcome::kExhausted:
       refusal.status = absl::ResourceExhaustedError(applied.message);
       return refusal;

@@ -27,6 +27,8 @@ struct Refusal {
   Outcome outcome = Outcome::kNotProposed;
   // When a retry may succeed; 0: no hint. multiraft-retry-after-ms.
   uint32_t retry_after_ms = 0;
+  // Where clients reach the leader, if that is known. multiraft-leader.
+  std::string leader;
 };
 
 // The refusal of a request whose session does not exist. Its code is NotFound,

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/crc32c.h"
@@ -54,7 +55,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
            .failed = [this](absl::Status status) { Fail(std::move(status)); }}),
       callers_(*state_machine_),
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
-      held_(options.stream_hold_ns),
+      held_(options.stream_hold_ns, options.mailbox_bytes_max),
       admit_command_(std::make_unique<disk::Command>()),
       replay_end_(core_->last_index()) {
   // A replica that replays merges the cuts it meets into the first one behind
@@ -276,16 +277,16 @@ void Driver::Handle(QueryItem item) {
     callers_.Open(item.stream, item.sink);
   }
   if (Refusal refusal = NotServing(); !refusal.status.ok()) {
-    if (item.sink == nullptr || stopped_ || !problem_.empty()) {
-      return RefuseItem(std::move(item), std::move(refusal));
-    }
-    held_.Hold(std::move(item), Now());
-    return;
+    return HoldOrRefuse(std::move(item), std::move(refusal));
   }
+  AddRead(std::move(item));
+}
+
+void Driver::AddRead(QueryItem item) {
   if (reads_.IsFull()) {
-    return RefuseItem(std::move(item),
-                      Busy(absl::StrCat("partition ", options_.id.value(),
-                                        ": too many queries wait")));
+    return HoldOrRefuse(std::move(item),
+                        Busy(absl::StrCat("partition ", options_.id.value(),
+                                          ": too many queries wait")));
   }
   reads_.Add(std::move(item), Now());
 }
@@ -300,18 +301,14 @@ void Driver::ProposeGathered() {
   std::vector<ProposeItem> others;
   for (ProposeItem& item : gathered_) {
     if (!refusal.status.ok()) {
-      if (item.sink == nullptr || stopped_ || !problem_.empty()) {
-        RefuseItem(std::move(item), refusal);
-      } else if (callers_.IsOpen(item.stream)) {
-        held_.Hold(std::move(item), Now());
-      }
+      HoldOrRefuse(std::move(item), refusal);
       continue;
     }
     const bool keep_alive =
         item.request.kind == CommandRequest::Kind::kKeepAlive;
     Refusal not_admitted = Admit(item.request, keep_alive);
     if (!not_admitted.status.ok()) {
-      RefuseItem(std::move(item), std::move(not_admitted));
+      HoldOrRefuse(std::move(item), std::move(not_admitted));
       continue;
     }
     (keep_alive ? keep_alives : others).push_back(std::move(item));
@@ -567,7 +564,18 @@ void Driver::Answer(ProposeItem item, session::Applied applied) {
   }
 }
 
+template <class Item>
+void Driver::HoldOrRefuse(Item item, Refusal refusal) {
+  if (item.sink != nullptr && absl::IsUnavailable(refusal.status) &&
+      !stopped_ && problem_.empty()) {
+    if (!callers_.IsOpen(item.stream)) return;  // Its caller left meanwhile.
+    if (held_.Hold(item, Now())) return;
+  }
+  RefuseItem(std::move(item), std::move(refusal));
+}
+
 void Driver::RefuseItem(ProposeItem item, Refusal refusal) {
+  if (absl::IsUnavailable(refusal.status)) refusal.leader = LeaderAddress();
   if (item.sink != nullptr) {
     // Registered streams end through Callers, once.
     return callers_.End(item.stream, std::move(refusal));
@@ -576,6 +584,7 @@ void Driver::RefuseItem(ProposeItem item, Refusal refusal) {
 }
 
 void Driver::RefuseItem(QueryItem item, Refusal refusal) {
+  if (absl::IsUnavailable(refusal.status)) refusal.leader = LeaderAddress();
   if (item.sink != nullptr) {
     return callers_.End(item.stream, std::move(refusal));
   }
@@ -670,20 +679,18 @@ void Driver::ProposeTick() {
   ProposeInternal(TickCommand(), tick_in_flight_);
 }
 
-// Streams that waited for a leader: served, or refused when they have waited
-// long enough.
+// Held streams are tried again, or refused when they have waited long enough.
 void Driver::ReleaseHeld() {
   if (held_.empty()) return;
-  const uint64_t now = Now();
   if (const Refusal refusal = NotServing(); !refusal.status.ok()) {
-    return RefuseItems(held_.TakeExpired(now), refusal);
+    return RefuseItems(held_.TakeExpired(Now()), refusal);
   }
   HeldStreams::Items held = held_.TakeAll();
   for (ProposeItem& item : held.commands) {
     if (callers_.IsOpen(item.stream)) gathered_.push_back(std::move(item));
   }
   for (QueryItem& item : held.queries) {
-    if (callers_.IsOpen(item.stream)) reads_.Add(std::move(item), now);
+    if (callers_.IsOpen(item.stream)) AddRead(std::move(item));
   }
 }
 
@@ -715,6 +722,14 @@ LeaderInfo Driver::leader_info() const {
     info.leader_node = member->node;
   }
   return info;
+}
+
+std::string Driver::LeaderAddress() const {
+  const raft::Member* member =
+      core_->configuration().FindMember(core_->leader());
+  // Port 0 lets the system choose: then the configuration does not know it.
+  if (member == nullptr || absl::EndsWith(member->api_address, ":0")) return "";
+  return member->api_address;
 }
 
 void Driver::UpdateServing() {

@@ -105,6 +105,7 @@ class Driver : public Partition {
   void Answer(ProposeItem item, session::Applied applied);
   void OnSoftState(const raft::SoftState& state);
   void TellMembers();
+  void AddRead(QueryItem item);
   void AskReads();
   void RunReads();
   void RunRead(QueryItem item);
@@ -115,10 +116,15 @@ class Driver : public Partition {
   void RefuseItem(ProposeItem item, Refusal refusal);
   void RefuseItem(QueryItem item, Refusal refusal);
   void RefuseItems(HeldStreams::Items items, const Refusal& refusal);
+  // Holds a stream whose refusal passes with time.
+  template <class Item>
+  void HoldOrRefuse(Item item, Refusal refusal);
   void ReleaseHeld();
   // Why nothing can be proposed here now; OK if it can.
   Refusal NotServing() const;
   LeaderInfo leader_info() const;
+  // Where clients reach the leader, or empty.
+  std::string LeaderAddress() const;
   uint64_t Now() {
     return static_cast<uint64_t>(ports_.clock.MonotonicNanos());
   }

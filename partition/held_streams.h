@@ -1,6 +1,6 @@
 // HeldStreams is the stream requests that a partition cannot serve now and does
 // not refuse yet: a driver re-opens a refused stream without a pause
-// (semantics 8.4), so each waits for better times, until its deadline.
+// (semantics 8.4), so each is tried again until its deadline.
 //
 // Not thread-safe: used on its partition's executor only.
 
@@ -16,37 +16,38 @@ namespace partition {
 
 class HeldStreams {
  public:
-  // Each is held for at most `hold_ns`.
-  explicit HeldStreams(uint64_t hold_ns) : hold_ns_(hold_ns) {}
+  // Each is held for at most `hold_ns`, however often it is tried; all of them
+  // take up to about `bytes_max`.
+  HeldStreams(uint64_t hold_ns, uint64_t bytes_max)
+      : hold_ns_(hold_ns), bytes_max_(bytes_max) {}
 
-  // REQUIRES: the item has a sink.
-  void Hold(ProposeItem item, uint64_t now_ns);
-  void Hold(QueryItem item, uint64_t now_ns);
+  // True: `item` was taken. False: it is still the caller's, to be refused; it
+  // was held its whole time, or too much is held. REQUIRES: it has a sink.
+  bool Hold(ProposeItem& item, uint64_t now_ns);
+  bool Hold(QueryItem& item, uint64_t now_ns);
 
   struct Items {
     std::vector<ProposeItem> commands;
     std::vector<QueryItem> queries;
   };
-  // All of them, to be served or refused; each kind in the order it came.
+  // All of them, to be tried or refused; each kind in the order it came.
   Items TakeAll();
-  // Those that have waited too long, to be refused.
+  // Those that have waited their whole time, to be refused.
   Items TakeExpired(uint64_t now_ns);
 
   bool empty() const { return commands_.empty() && queries_.empty(); }
 
  private:
   template <class Item>
-  struct Held {
-    Item item;
-    uint64_t deadline_ns = 0;
-  };
+  bool HoldIn(std::vector<Item>& held, Item& item, uint64_t now_ns);
   template <class Item>
-  static std::vector<Item> TakeUntil(uint64_t now_ns,
-                                     std::vector<Held<Item>>& held);
+  std::vector<Item> TakeUntil(uint64_t now_ns, std::vector<Item>& held);
 
   const uint64_t hold_ns_;
-  std::vector<Held<ProposeItem>> commands_;
-  std::vector<Held<QueryItem>> queries_;
+  const uint64_t bytes_max_;
+  uint64_t bytes_ = 0;
+  std::vector<ProposeItem> commands_;
+  std::vector<QueryItem> queries_;
 };
 
 }  // namespace partition

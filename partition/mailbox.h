@@ -26,6 +26,7 @@ struct ProposeItem {
   Completion<session::Applied> completion;
   StreamId stream{};
   std::shared_ptr<StreamSink> sink;
+  uint64_t held_until_ns = 0;  // Set by HeldStreams; 0: not held yet.
 };
 
 // A query to run; of its two callers exactly one is set.
@@ -34,6 +35,7 @@ struct QueryItem {
   Completion<session::QueryAnswer> completion;
   StreamId stream{};
   std::shared_ptr<StreamSink> sink;
+  uint64_t held_until_ns = 0;  // Set by HeldStreams; 0: not held yet.
 };
 
 // Everything else: ticks, completions of the disk, messages, streams.

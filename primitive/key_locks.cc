@@ -91,7 +91,7 @@ void KeyLocks::Acquire(session::CommandContext& context,
     const size_t used = it->second.held.size() + it->second.wanted;
     if (used + keys.size() > kSessionKeysMax) {
       context.Answer(Failure(
-          OperationStatus::kUnavailable,
+          OperationStatus::kConflict,
           absl::StrCat("session holds or waits for ", used, " keys, at most ",
                        kSessionKeysMax, " allowed")));
       return;

@@ -287,10 +287,10 @@ TEST_F(KeyLocksTest, ASessionHoldsAndWantsALimitedNumberOfKeys) {
   Lock(2, {"3840"});
   for (int i = 0; i < 16; ++i) Lock(1, keys(i * 256));  // The last one waits.
   EXPECT_EQ(map_.Call(1, "Lock", LockOf({"x"})).status,
-            OperationStatus::kUnavailable);
+            OperationStatus::kConflict);
   map_.Restore();
   EXPECT_EQ(map_.Call(1, "Lock", LockOf({"x"})).status,
-            OperationStatus::kUnavailable);
+            OperationStatus::kConflict);
   Unlock(1, {"0"});
   EXPECT_TRUE(Granted(Lock(1, {"x"})));
 }

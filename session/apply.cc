@@ -274,7 +274,8 @@ void StateMachine::Impl::RunNew(CommandKey key,
                                 Session& session, Applied& applied) {
   applied.message = CacheFull(key.session, session, limits_, 2);
   if (!applied.message.empty()) {
-    applied.outcome = Applied::Outcome::kExhausted;
+    // The session's next KeepAlive makes room.
+    applied.outcome = Applied::Outcome::kBusy;
     return;
   }
   switch (command.operation_case()) {

@@ -190,7 +190,9 @@ EventLog::Read EventLog::ReadOutput(CommandKey command, uint64_t after) const {
   if (after > last) return {.kind = Read::Kind::kEnded};
   return {.kind = Read::Kind::kOutput,
           .number = last + 1,
-          .result = Failure(OperationStatus::kUnavailable, row->error)};
+          // Events are lost to this stream, and that is final. Not
+          // kUnavailable, which no driver retries here (semantics 8.5).
+          .result = Failure(OperationStatus::kFault, row->error)};
 }
 
 uint64_t EventLog::cached_bytes(SessionId session) const {

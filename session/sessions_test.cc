@@ -419,7 +419,7 @@ TEST(BoundsTest, ASessionsCache) {
   for (uint64_t n = 5; n <= 8; ++n) {
     EXPECT_EQ(replica.Run(session, n, box, kAdd).outcome, Outcome::kAnswered);
   }
-  EXPECT_EQ(replica.Run(session, 9, box, kAdd).outcome, Outcome::kExhausted);
+  EXPECT_EQ(replica.Run(session, 9, box, kAdd).outcome, Outcome::kBusy);
   EXPECT_EQ(replica.Run(session, 2, box, kAdd).output.result.output, "1");
   replica.KeepAlive(session, 8);
   EXPECT_EQ(admit(9), absl::StatusCode::kOk);

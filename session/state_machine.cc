@@ -195,7 +195,11 @@ Result StateMachine::Impl::CheckQuery(const Query& query,
   Result use = CheckUse(session, query.primitive, member,
                         query.type == nullptr ? "" : query.type->name);
   if (use.status != OperationStatus::kOk) return use;
-  if (query.operation == nullptr || query.operation->kind != kind) {
+  if (query.operation == nullptr) {
+    return Failure(OperationStatus::kNotSupported,
+                   "operation not supported: input is missing");
+  }
+  if (query.operation->kind != kind) {
     return Failure(OperationStatus::kNotSupported, "query not supported");
   }
   return use;

@@ -63,6 +63,8 @@ struct Applied {
     kUnknownSession,  // Never opened, closed or expired.
     kCanceled,        // The client had given this number up (the mark).
     kContentChanged,  // This number was used with another content.
+    kBusy,            // Refused, but not for ever; `message` says why. It did
+                      // not run, and may when it is sent again.
     kExhausted,       // A limit; `message` names it.
     kCannotApply,     // Unknown kind or version: the partition must stop here.
   };
@@ -101,7 +103,7 @@ struct Query {
   SequenceNum sequence;  // Only names it for cancellation.
   PrimitiveId primitive;
   const PrimitiveType* type = nullptr;
-  const Operation* operation = nullptr;
+  const Operation* operation = nullptr;  // Null: kNotSupported.
   std::string input;
 };
 

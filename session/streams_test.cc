@@ -124,12 +124,12 @@ TEST_F(StreamsTest, AStreamThatFallsBehindGetsAnErrorAndNoGap) {
   for (int i = 1; i <= 8; ++i) Put("a", std::to_string(i));
   EXPECT_EQ(Read(2),
             "1:a=1 2:a=2 3:a=3 4:a=4 5:a=5 "
-            "6:!10 more than 5 outputs are not acknowledged end");
+            "6:!14 more than 5 outputs are not acknowledged end");
   EXPECT_EQ(Read(2, 6), "end");
   Put("b", "1");
   EXPECT_EQ(Read(3), "1:b=1");
   EXPECT_EQ(Events(2).outcome, Outcome::kOpen);  // A retry sees the same.
-  EXPECT_EQ(Read(2, 5).substr(0, 5), "6:!10");
+  EXPECT_EQ(Read(2, 5).substr(0, 5), "6:!14");
   replica_.KeepAlive(reader_, 3, {2, 3}, {{2, 6}});
   EXPECT_EQ(Read(2), "end");
   replica_.KeepAlive(reader_, 3, {3});

@@ -1,6 +1,8 @@
 // What meets a limit is refused, and what waits behind it is not harmed.
 
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -85,6 +87,31 @@ TEST_F(SmallLimitsTest, TooManyUnacknowledgedResultsAreHeldOffUntilAKeepAlive) {
   EXPECT_EQ(seen.outcome, "not-proposed");
   EXPECT_TRUE(session.KeepAlive().ok());
   EXPECT_EQ(session.Increment(requests_.counter_id, 0), 41);
+}
+
+TEST(HeldStreamTest, AStreamThatMeetsAFullCacheIsServedWhenThereIsRoom) {
+  server::Options options = TestServer::DefaultOptions();
+  options.partition.limits.session_records_max = 8;
+  // Longer than any test lasts: refused, it would fail.
+  options.partition.stream_hold_ns = 600'000'000'000;
+  TestServer server(std::move(options));
+  RawSession session(server.Connect());
+  const uint64_t map = session.Create(kMapType, "map");
+  for (int i = 1; i < 8; ++i) ASSERT_TRUE(session.Put(map, "key", "value"));
+  RawSession before(session, server.Connect());
+
+  map::EventsRequest events;
+  *events.mutable_headers() = session.CommandHeaders(map);
+  events.mutable_input();
+  Call stream;
+  auto reader = session.maps().Events(&stream, events);
+  while (server.server().open_streams() == 0) std::this_thread::yield();
+  EXPECT_TRUE(before.KeepAlive().ok());
+  while (server.Status().open_commands() == 0) std::this_thread::yield();
+  EXPECT_TRUE(session.Put(map, "held", "1"));
+  map::EventsResponse event;
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.output().event().key(), "held");
 }
 
 }  // namespace

@@ -39,7 +39,9 @@ WireError EncodeError(const Error& error, const ErrorProfile& profile) {
                                         std::string(refusal.status.message()))};
   wire.trailers.emplace_back(
       kOutcome, refusal.outcome == Outcome::kUnknown ? kUnknown : kNotProposed);
-  if (!error.leader.empty()) wire.trailers.emplace_back(kLeader, error.leader);
+  if (!refusal.leader.empty()) {
+    wire.trailers.emplace_back(kLeader, refusal.leader);
+  }
   if (refusal.retry_after_ms != 0) {
     wire.trailers.emplace_back(kRetryAfter,
                                absl::StrCat(refusal.retry_after_ms));
@@ -58,7 +60,7 @@ Error DecodeError(
   error.refusal.outcome = Find(trailers, kOutcome) == kNotProposed
                               ? Outcome::kNotProposed
                               : Outcome::kUnknown;
-  error.leader = Find(trailers, kLeader);
+  error.refusal.leader = Find(trailers, kLeader);
   // Malformed: no hint.
   if (!absl::SimpleAtoi(Find(trailers, kRetryAfter),
                         &error.refusal.retry_after_ms)) {

@@ -3,8 +3,8 @@
 // where they become a Refusal again.
 //
 //   multiraft-outcome         not-proposed | unknown
-//   multiraft-leader          host:port of the leader's client API, if another
-//                             node leads and its address is known
+//   multiraft-leader          host:port of the leader's client API, if it is
+//                             known
 //   multiraft-retry-after-ms  when a retry may succeed
 
 #ifndef SERVER_SERVICE_ERROR_H_
@@ -25,7 +25,6 @@ namespace server::service {
 
 struct Error {
   partition::Refusal refusal;
-  std::string leader;  // Empty: unknown, or this node.
 };
 
 struct WireError {

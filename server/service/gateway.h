@@ -22,6 +22,7 @@
 #include "partition/partition.h"
 #include "server/service/authorizer.h"
 #include "server/service/options.h"
+#include "server/service/primitive_stream.h"
 #include "server/service/stream_call.h"
 
 namespace server::service {
@@ -65,6 +66,10 @@ class Gateway {
 
   const Options& options() const { return options_; }
   OpenStreams& streams() { return streams_; }
+  StreamPace stream_pace() {
+    return {
+        .timer = timer_, .clock = clock_, .hold_ns = options_.stream_hold_ns};
+  }
   partition::Executor& timer() { return timer_; }
   base::Clock& clock() { return clock_; }
 

@@ -60,6 +60,23 @@ void Propose(partition::Partition& partition, Kind kind, std::string command,
           }));
 }
 
+// Rejects a request that is wrong; if its session does not exist, for that.
+void RejectOfSession(partition::Partition& partition,
+                     session::SessionId session, absl::Status status,
+                     const std::shared_ptr<UnaryCall>& call) {
+  partition.RunQuery(
+      {.query = {.session = session}},
+      partition::Completion<session::QueryAnswer>(
+          [call, status = std::move(status)](
+              partition::Reply<session::QueryAnswer> reply) mutable {
+            if (!reply.ok()) return call->Fail({.refusal = reply.refusal});
+            if (reply.value.unknown_session) {
+              return call->Fail({.refusal = partition::UnknownSession()});
+            }
+            call->Reject(std::move(status));
+          }));
+}
+
 }  // namespace
 
 PartitionService::PartitionService(Gateway& gateway)
@@ -119,7 +136,10 @@ void PartitionService::KeepAlive(const std::shared_ptr<UnaryCall>& call,
   if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
   absl::StatusOr<std::string> command =
       KeepAliveCommand(request.input(), gateway_.options().limits);
-  if (!command.ok()) return call->Reject(std::move(command).status());
+  if (!command.ok()) {
+    return RejectOfSession(*entered.value, session, std::move(command).status(),
+                           call);
+  }
   Propose<v1::KeepAliveResponse>(
       *entered.value, Kind::kKeepAlive, *std::move(command), call,
       [](const session::Applied&, v1::KeepAliveResponse&) {});

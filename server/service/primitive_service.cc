@@ -50,14 +50,6 @@ Entered EnterWith(Gateway& gateway, const grpc::CallbackServerContext& context,
   return {.partition = reply.value, .has_input = request.has_input};
 }
 
-// What an operation without input answers (semantics 2.3).
-std::string NoInput(HeaderKind kind, absl::string_view what) {
-  return EncodeResponse(
-      kind, /*index=*/0, /*output_number=*/kind == HeaderKind::kCommand ? 1 : 0,
-      session::Failure(session::OperationStatus::kNotSupported,
-                       absl::StrCat(what, " not supported: input is missing")));
-}
-
 Refusal TooLarge(size_t size, uint64_t size_max) {
   return NotProposed(absl::ResourceExhaustedError(
       absl::StrCat("the command has ", size, " bytes, more than ", size_max)));
@@ -65,12 +57,12 @@ Refusal TooLarge(size_t size, uint64_t size_max) {
 
 partition::QueryRequest QueryOf(const Request& request,
                                 const session::PrimitiveType& type,
-                                const session::Operation& operation) {
+                                const session::Operation* operation) {
   return {.query = {.session = request.headers.session,
                     .sequence = request.headers.sequence,
                     .primitive = request.headers.primitive,
                     .type = &type,
-                    .operation = &operation,
+                    .operation = operation,
                     .input = std::string(request.input)},
           .max_received_index = request.headers.max_received_index};
 }
@@ -84,6 +76,26 @@ partition::CommandRequest CommandOf(partition::CommandRequest::Kind kind,
                   .sequence = request.headers.sequence},
           .bytes = PrimitiveCommand(request.headers, type, operation,
                                     request.input)};
+}
+
+// Without an operation: a request that has no input. It is judged as a query,
+// which costs no entry, so that its session and its primitive come first and it
+// is NOT_SUPPORTED only then (semantics 2.3), a command too.
+void AnswerQuery(const std::shared_ptr<UnaryCall>& call, HeaderKind kind,
+                 partition::Partition& partition,
+                 partition::QueryRequest query) {
+  partition.RunQuery(
+      std::move(query),
+      partition::Completion<session::QueryAnswer>(
+          [call, kind](partition::Reply<session::QueryAnswer> reply) {
+            if (reply.ok() && reply.value.unknown_session) {
+              reply.refusal = partition::UnknownSession();
+            }
+            if (!reply.ok()) return call->Fail({.refusal = reply.refusal});
+            call->Answer(EncodeResponse(kind, reply.value.index,
+                                        /*output_number=*/1,
+                                        reply.value.result));
+          }));
 }
 
 }  // namespace
@@ -137,7 +149,8 @@ void PrimitiveService::Command(const session::Operation& operation,
     return call->Fail({.refusal = std::move(entered.refusal)});
   }
   if (!entered.has_input) {
-    return call->Answer(NoInput(HeaderKind::kCommand, "proposal"));
+    return AnswerQuery(call, HeaderKind::kCommand, *entered.partition,
+                       QueryOf(request, type_, nullptr));
   }
 
   partition::CommandRequest command = CommandOf(
@@ -169,21 +182,9 @@ void PrimitiveService::Query(const session::Operation& operation,
   if (entered.partition == nullptr) {
     return call->Fail({.refusal = std::move(entered.refusal)});
   }
-  if (!entered.has_input) {
-    return call->Answer(NoInput(HeaderKind::kQuery, "query"));
-  }
-  entered.partition->RunQuery(
-      QueryOf(request, type_, operation),
-      partition::Completion<session::QueryAnswer>(
-          [call](partition::Reply<session::QueryAnswer> reply) {
-            if (reply.ok() && reply.value.unknown_session) {
-              reply.refusal = partition::UnknownSession();
-            }
-            if (!reply.ok()) return call->Fail({.refusal = reply.refusal});
-            call->Answer(EncodeResponse(HeaderKind::kQuery, reply.value.index,
-                                        /*output_number=*/0,
-                                        reply.value.result));
-          }));
+  AnswerQuery(
+      call, HeaderKind::kQuery, *entered.partition,
+      QueryOf(request, type_, entered.has_input ? &operation : nullptr));
 }
 
 PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
@@ -200,8 +201,12 @@ PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
     return gateway_.RefuseStream(context, std::move(entered.refusal));
   }
   if (!entered.has_input) {
-    return AnswerStream(context, gateway_.streams(),
-                        NoInput(HeaderKind::kCommand, "proposal"));
+    auto stream = StreamCall::Start<PrimitiveStream>(
+        context, gateway_.streams(), *entered.partition, HeaderKind::kCommand,
+        gateway_.stream_pace());
+    stream->Opened(
+        entered.partition->OpenQuery(QueryOf(request, type_, nullptr), stream));
+    return stream.get();
   }
 
   partition::CommandRequest command = CommandOf(
@@ -212,7 +217,8 @@ PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
                                  TooLarge(command.bytes.size(), size_max));
   }
   auto stream = StreamCall::Start<PrimitiveStream>(
-      context, gateway_.streams(), *entered.partition, HeaderKind::kCommand);
+      context, gateway_.streams(), *entered.partition, HeaderKind::kCommand,
+      gateway_.stream_pace());
   stream->Opened(entered.partition->OpenStream(std::move(command), stream));
   return stream.get();
 }
@@ -230,14 +236,12 @@ PrimitiveService::StreamReactor* PrimitiveService::QueryStream(
   if (entered.partition == nullptr) {
     return gateway_.RefuseStream(context, std::move(entered.refusal));
   }
-  if (!entered.has_input) {
-    return AnswerStream(context, gateway_.streams(),
-                        NoInput(HeaderKind::kQuery, "query"));
-  }
   auto stream = StreamCall::Start<PrimitiveStream>(
-      context, gateway_.streams(), *entered.partition, HeaderKind::kQuery);
-  stream->Opened(
-      entered.partition->OpenQuery(QueryOf(request, type_, operation), stream));
+      context, gateway_.streams(), *entered.partition, HeaderKind::kQuery,
+      gateway_.stream_pace());
+  stream->Opened(entered.partition->OpenQuery(
+      QueryOf(request, type_, entered.has_input ? &operation : nullptr),
+      stream));
   return stream.get();
 }
 

@@ -27,7 +27,17 @@ void PrimitiveStream::End(partition::Refusal refusal) {
     base::MutexLock lock(mu_);
     ended_ = true;
   }
-  StreamCall::End({.refusal = std::move(refusal)});
+  const uint64_t age_ns =
+      static_cast<uint64_t>(pace_.clock.MonotonicNanos() - started_ns_);
+  if (!absl::IsUnavailable(refusal.status) || age_ns >= pace_.hold_ns) {
+    return StreamCall::End({.refusal = std::move(refusal)});
+  }
+  // Whoever stops the server, or leaves, ends it earlier.
+  pace_.timer.PostAfter(
+      pace_.hold_ns - age_ns,
+      [weak = weak_from_this(), refusal = std::move(refusal)]() mutable {
+        if (auto self = weak.lock()) self->End({.refusal = std::move(refusal)});
+      });
 }
 
 void PrimitiveStream::Writable() {

@@ -6,20 +6,38 @@
 #ifndef SERVER_SERVICE_PRIMITIVE_STREAM_H_
 #define SERVER_SERVICE_PRIMITIVE_STREAM_H_
 
+#include <cstdint>
+
 #include "absl/base/thread_annotations.h"
+#include "base/clock.h"
 #include "base/mutex.h"
+#include "partition/executor.h"
 #include "partition/partition.h"
 #include "server/service/envelope.h"
 #include "server/service/stream_call.h"
 
 namespace server::service {
 
+// How long a stream lives at least before it ends with Unavailable: a driver
+// opens it again at once, and would do nothing else (semantics 8.4). Both
+// references outlive the call.
+struct StreamPace {
+  partition::Executor& timer;
+  base::Clock& clock;
+  uint64_t hold_ns = 0;
+};
+
 class PrimitiveStream : public StreamCall, public partition::StreamSink {
  public:
   // `partition` must outlive the call.
   PrimitiveStream(grpc::CallbackServerContext& context, OpenStreams& streams,
-                  partition::Partition& partition, HeaderKind kind)
-      : StreamCall(context, streams), partition_(partition), kind_(kind) {}
+                  partition::Partition& partition, HeaderKind kind,
+                  const StreamPace& pace)
+      : StreamCall(context, streams),
+        partition_(partition),
+        kind_(kind),
+        pace_(pace),
+        started_ns_(pace.clock.MonotonicNanos()) {}
 
   // The partition's name of the stream that was opened with this sink. Its
   // outputs may come before its name.
@@ -35,6 +53,8 @@ class PrimitiveStream : public StreamCall, public partition::StreamSink {
 
   partition::Partition& partition_;
   const HeaderKind kind_;
+  const StreamPace pace_;
+  const int64_t started_ns_;
 
   base::Mutex mu_;
   bool opened_ ABSL_GUARDED_BY(mu_) = false;

@@ -252,18 +252,21 @@ TEST_F(ServiceTest, RefusalsCarryOutcomeAndHint) {
   const grpc::Status status = Refusing(
       {.status = absl::UnavailableError("busy"),
        .outcome = partition::Outcome::kNotProposed,
-       .retry_after_ms = 250},
+       .retry_after_ms = 250,
+       .leader = "10.0.0.7:5678"},
       [&] { return stub->Increment(&context_, Increment(), &response); });
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(status.error_message(), "busy");
   EXPECT_EQ(Trailer("multiraft-outcome"), "not-proposed");
   EXPECT_EQ(Trailer("multiraft-retry-after-ms"), "250");
+  EXPECT_EQ(Trailer("multiraft-leader"), "10.0.0.7:5678");
 
   const Error decoded =
       DecodeError(status, context_.GetServerTrailingMetadata());
   EXPECT_TRUE(absl::IsUnavailable(decoded.refusal.status));
   EXPECT_EQ(decoded.refusal.outcome, partition::Outcome::kNotProposed);
   EXPECT_EQ(decoded.refusal.retry_after_ms, 250u);
+  EXPECT_EQ(decoded.refusal.leader, "10.0.0.7:5678");
 }
 
 TEST_F(ServiceTest, ADroppedCommandHasAnUnknownOutcome) {
@@ -451,6 +454,56 @@ TEST_F(ServiceTest, AStreamOfAPartitionElsewhereIsHeldBeforeItIsRefused) {
   const grpc::Status status = reader->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(status.error_message(), HasSubstr("partition 2"));
+}
+
+TEST_F(ServiceTest, AStreamRefusedSoonAfterItsOpeningIsHeldBeforeItEnds) {
+  auto stub = map::Map::NewStub(channel_);
+  auto reader = stub->Events(&context_, Events());
+  FakePartition::Opened opened = partition_->TakeStream();
+  opened.sink->End({.status = absl::UnavailableError("the mailbox is full")});
+  map::EventsResponse response;
+  auto end =
+      std::async(std::launch::async, [&] { return reader->Read(&response); });
+  // Nothing ends it but the timer: without one this would hang.
+  timer_.RunOne();
+  EXPECT_FALSE(end.get());
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ServiceTest, ABadFilterOfAnUnknownSessionIsAnUnknownSession) {
+  auto stub = v1::Partition::NewStub(channel_);
+  v1::KeepAliveRequest request;
+  request.mutable_headers()->set_partition_id(1);
+  request.mutable_input()->set_session_id(9);
+  request.mutable_input()->set_input_filter("no filter");
+  for (const bool unknown : {true, false}) {
+    grpc::ClientContext context;
+    v1::KeepAliveResponse response;
+    auto status = std::async(std::launch::async, [&] {
+      return stub->KeepAlive(&context, request, &response);
+    });
+    FakePartition::Asked asked = partition_->TakeQuery();
+    EXPECT_EQ(asked.request.query.session, session::SessionId(9));
+    std::move(asked.completion).Complete({.unknown_session = unknown});
+    EXPECT_EQ(status.get().error_code(),
+              unknown ? grpc::StatusCode::DATA_LOSS
+                      : grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  EXPECT_TRUE(partition_->nothing_proposed());
+}
+
+TEST_F(ServiceTest, AnAbsentInputIsJudgedBehindTheSession) {
+  auto stub = counter::Counter::NewStub(channel_);
+  counter::IncrementRequest request = Increment();
+  request.clear_input();
+  counter::IncrementResponse response;
+  auto status = std::async(std::launch::async, [&] {
+    return stub->Increment(&context_, request, &response);
+  });
+  FakePartition::Asked asked = partition_->TakeQuery();
+  EXPECT_EQ(asked.request.query.operation, nullptr);
+  std::move(asked.completion).Complete({.unknown_session = true});
+  EXPECT_EQ(status.get().error_code(), grpc::StatusCode::PERMISSION_DENIED);
 }
 
 TEST_F(ServiceTest, ClosingEndsStreamsAndRefusesNewWork) {
