@@ -19,13 +19,7 @@
 
 namespace partition {
 
-// Names a row of an image.
-struct ImageRowId {
-  uint16_t table = 0;
-  std::string key;
-
-  bool operator==(const ImageRowId&) const = default;
-};
+using ImageRowId = storage::ImageRowId;
 
 // Follower to leader: the next rows of the image at `position`.
 struct ImageRequest {

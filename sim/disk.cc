@@ -65,8 +65,24 @@ class Disk::Driven : public storage::LogStore,
       absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done)
       override {
     store_->ReadEntries(partition, from, bytes_max, std::move(done));
-    After(disk_.random_.Below(disk_.options_.image_ns_max + 1),
-          [](Driven& self) { self.store_->ReadStep(); });
+    ScheduleRead();
+  }
+
+  void PinImage(base::PartitionId partition,
+                absl::AnyInvocable<void(absl::StatusOr<storage::PinnedImage>)>
+                    done) override {
+    store_->PinImage(partition, std::move(done));
+    ScheduleRead();
+  }
+  void ReadImage(storage::ImagePin pin,
+                 std::optional<storage::ImageRowId> after, uint64_t bytes_max,
+                 absl::AnyInvocable<void(absl::StatusOr<storage::ImageSlice>)>
+                     done) override {
+    store_->ReadImage(pin, std::move(after), bytes_max, std::move(done));
+    ScheduleRead();
+  }
+  void UnpinImage(storage::ImagePin pin) override {
+    if (store_ != nullptr) store_->UnpinImage(pin);
   }
 
   // --- End ------------------------------------------------------------------
@@ -127,6 +143,12 @@ class Disk::Driven : public storage::LogStore,
   void Tell() {
     auto told = std::exchange(told_, {});
     for (absl::AnyInvocable<void()>& tell : told) tell();
+  }
+
+  // Each read takes its own time; they are answered in order.
+  void ScheduleRead() {
+    After(disk_.random_.Below(disk_.options_.image_ns_max + 1),
+          [](Driven& self) { self.store_->ReadStep(); });
   }
 
   void ScheduleImage() {

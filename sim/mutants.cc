@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/random.h"
@@ -50,6 +51,18 @@ class PassingStore : public storage::LogStore {
       override {
     store_.ReadEntries(partition, from, bytes_max, std::move(done));
   }
+  void PinImage(base::PartitionId partition,
+                absl::AnyInvocable<void(absl::StatusOr<storage::PinnedImage>)>
+                    done) override {
+    store_.PinImage(partition, std::move(done));
+  }
+  void ReadImage(storage::ImagePin pin,
+                 std::optional<storage::ImageRowId> after, uint64_t bytes_max,
+                 absl::AnyInvocable<void(absl::StatusOr<storage::ImageSlice>)>
+                     done) override {
+    store_.ReadImage(pin, std::move(after), bytes_max, std::move(done));
+  }
+  void UnpinImage(storage::ImagePin pin) override { store_.UnpinImage(pin); }
 
  protected:
   storage::LogStore& store_;

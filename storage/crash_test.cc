@@ -35,7 +35,9 @@ constexpr base::PartitionId kTwo{2};
 // A partition's part of the work, and what it was told.
 //
 // Step i appends one entry, with hard state {term i}. Each fifth step writes
-// two image rows and then the pointer; each tenth trims behind it.
+// two image rows and then the pointer; each tenth trims behind it. Step 12 and
+// step 24 install an image made elsewhere instead, after a first try that is
+// broken off half way (P38, P42).
 class Work {
  public:
   explicit Work(base::PartitionId partition)
@@ -49,6 +51,7 @@ class Work {
   // False once the store refuses.
   bool Step(Store& store) {
     const uint64_t term = ++steps_;
+    if (steps_ % 12 == 0) return Install(store);
     LogWrite write{.partition = partition_,
                    .hard_state = raft::HardState{.term = raft::Term{term}},
                    .entries = {log_.Next(term, std::string(3000, 'p'))}};
@@ -75,6 +78,11 @@ class Work {
     EXPECT_LE(stored->first_index, stored->image.position.index + 1);
     // The image is whole: both rows, of the pointer's checkpoint.
     if (stored->image.checkpoint > 0) CheckImage(store, *stored);
+    // P38: an installed image and the log behind it change places together.
+    if (installed_ > 0) {
+      EXPECT_GE(stored->image.position.index.value(), installed_);
+      EXPECT_GT(stored->first_index.value(), installed_);
+    }
   }
 
   uint64_t acknowledged() const { return acknowledged_; }
@@ -102,24 +110,67 @@ class Work {
     });
   }
 
+  bool WriteRows(Store& store, ImageBatch batch) {
+    return Wait([&](auto done) {
+             batch.done = std::move(done);
+             store.WriteImage(std::move(batch));
+           })
+        .ok();
+  }
+
+  ImageBatch RowOfInstall(const char* key, std::string value) const {
+    return {.partition = partition_,
+            .generation = generation_ + 1,
+            .rows = {{.table = 1,
+                      .key = key,
+                      .checkpoint = steps_,
+                      .value = std::move(value)}}};
+  }
+
+  bool Install(Store& store) {
+    // Broken off, with a row that the image does not have.
+    if (!WriteRows(store, RowOfInstall("c", "broken off"))) return false;
+
+    ImageBatch first = RowOfInstall("a", std::to_string(steps_));
+    first.clears_generation = true;
+    if (!WriteRows(store, std::move(first)) ||
+        !WriteRows(store, RowOfInstall("b", std::to_string(steps_)))) {
+      return false;
+    }
+    ImagePointer pointer{.position = {.index = raft::Index{steps_},
+                                      .term = raft::Term{steps_},
+                                      .time_ns = log_.position().time_ns,
+                                      .chain = 4711}};
+    pointer.configuration = OneVoter();
+    pointer.generation = generation_ + 1;
+    pointer.checkpoint = steps_;
+    const absl::Status installed = Persist(
+        store, {.partition = partition_,
+                .hard_state = raft::HardState{.term = raft::Term{steps_}},
+                .image = pointer});
+    if (!installed.ok()) return false;
+    log_.Rewind(pointer.position);
+    generation_ = pointer.generation;
+    previous_image_ = 0;
+    acknowledged_ = image_ = installed_ = steps_;
+    return true;
+  }
+
   bool Checkpoint(Store& store) {
-    ImageBatch batch{.partition = partition_};
+    ImageBatch batch{.partition = partition_, .generation = generation_};
     const std::string value = std::to_string(steps_);
     for (const char* key : {"a", "b"}) {
       batch.rows.push_back(
           {.table = 1, .key = key, .checkpoint = steps_, .value = value});
-      if (image_ > 0) {
+      if (previous_image_ > 0) {
         batch.obsolete.push_back(
             {.table = 1, .key = key, .checkpoint = previous_image_});
       }
     }
-    const absl::Status rows = Wait([&](auto done) {
-      batch.done = std::move(done);
-      store.WriteImage(std::move(batch));
-    });
-    if (!rows.ok()) return false;
+    if (!WriteRows(store, std::move(batch))) return false;
     ImagePointer pointer{.position = log_.position()};
     pointer.configuration = OneVoter();
+    pointer.generation = generation_;
     pointer.checkpoint = steps_;
     LogWrite write{.partition = partition_, .image = pointer};
     if (steps_ % 10 == 0) write.trim_below = log_.position().index - 2;
@@ -145,6 +196,8 @@ class Work {
   uint64_t acknowledged_ = 0;
   uint64_t image_ = 0;
   uint64_t previous_image_ = 0;
+  uint64_t installed_ = 0;
+  uint64_t generation_ = 0;
 };
 
 class CrashTest : public ::testing::Test {

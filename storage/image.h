@@ -9,6 +9,7 @@
 #ifndef STORAGE_IMAGE_H_
 #define STORAGE_IMAGE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -51,6 +52,14 @@ struct ImageRow {
   std::string value;    // Empty if erased.
 };
 
+// Names a row, in whatever version.
+struct ImageRowId {
+  uint16_t table = 0;
+  std::string key;
+
+  bool operator==(const ImageRowId&) const = default;
+};
+
 // Names one version of a row that no reader needs any more.
 struct ObsoleteRow {
   uint16_t table = 0;
@@ -64,12 +73,19 @@ struct ObsoletePrefix {
   std::string prefix;  // Not empty.
 };
 
-// A piece of a checkpoint, or of the cleaning after one. Written without sync,
-// at low priority, in RocksDB batches of at most 128 KiB (measured: one large
-// batch stalls every partition's log).
+// A piece of a checkpoint, of the cleaning after one, or of an image that is
+// being installed. Written without sync, at low priority, in RocksDB batches of
+// at most 128 KiB (measured: one large batch stalls every partition's log). The
+// batches of a store take effect in the order they were queued.
 struct ImageBatch {
   base::PartitionId partition;
   uint64_t generation = 0;
+
+  // Before all else, removes what there is of `generation` and of all later
+  // ones, at a cost that does not depend on how much that is: what an install
+  // left that was broken off. REQUIRES: no pointer names one of them.
+  bool clears_generation = false;
+
   std::vector<ImageRow> rows;
   std::vector<ObsoleteRow> obsolete;
   std::vector<ObsoletePrefix> obsolete_prefixes;
@@ -91,10 +107,35 @@ class ImageReader {
   // but at least one; empty at the end. DataLoss: a row does not decode.
   virtual absl::StatusOr<std::vector<ImageRow>> Next(size_t bytes_max) = 0;
 
+  // Next goes on with the first row behind this one, which need not exist.
+  virtual void Seek(const ImageRowId& after) = 0;
+
+  // Next returns nothing more. (If not, it still may.)
+  virtual bool at_end() const = 0;
+
+  // There are rows of a later generation than the pointer's: an install was
+  // broken off, by a crash say. The caller clears that generation.
+  virtual bool has_unfinished_install() const = 0;
+
   // Versions that Next passed over because they are not part of the image:
   // replaced ones and what an unfinished checkpoint left. Complete once Next
   // returned empty; the caller hands them back in an ImageBatch.
   virtual std::vector<ObsoleteRow> TakeObsolete() = 0;
+};
+
+// Names an image that is pinned by a store: it stays readable as it is,
+// whatever is written meanwhile.
+enum class ImagePin : uint64_t {};
+
+struct PinnedImage {
+  ImagePin pin{};
+  ImagePointer pointer;
+};
+
+// A piece of an image, in (table, key) order.
+struct ImageSlice {
+  std::vector<ImageRow> rows;
+  bool last = false;  // There is nothing behind it.
 };
 
 }  // namespace storage

@@ -37,6 +37,11 @@ struct LogWrite {
 
   // Makes an image visible. Its rows were written by WriteImage calls whose
   // `done` has been called.
+  //
+  // One of a new generation was made elsewhere (an install): it replaces the
+  // rows of every older one and the whole log, in front of its position and
+  // behind it; the log goes on at position + 1 (P38). REQUIRES then: no
+  // `entries`.
   std::optional<ImagePointer> image;
 
   // Drops the log below this index. REQUIRES: not above the durable image's
@@ -92,6 +97,26 @@ class LogStore {
       base::PartitionId partition, raft::Index from, uint64_t bytes_max,
       absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)>
           done) = 0;
+
+  // --- Images for other nodes -----------------------------------------------
+  // A pinned image is read on a thread of the store, slice by slice.
+
+  // Pins the image that the pointer names when the store gets to it. It costs
+  // the disk what is replaced meanwhile, so whoever pins must unpin; the end of
+  // the store does so, too.
+  virtual void PinImage(
+      base::PartitionId partition,
+      absl::AnyInvocable<void(absl::StatusOr<PinnedImage>)> done) = 0;
+
+  // The rows behind `after` (none: from the first), about `bytes_max` bytes of
+  // them but at least one, if there is one. Cheapest if `after` is the last row
+  // of the previous call. FailedPrecondition: it is not pinned.
+  // DataLoss: a row does not decode; then it is not pinned any more.
+  virtual void ReadImage(
+      ImagePin pin, std::optional<ImageRowId> after, uint64_t bytes_max,
+      absl::AnyInvocable<void(absl::StatusOr<ImageSlice>)> done) = 0;
+
+  virtual void UnpinImage(ImagePin pin) = 0;
 };
 
 }  // namespace storage

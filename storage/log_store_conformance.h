@@ -110,6 +110,60 @@ class LogStoreConformance : public ::testing::TestWithParam<HarnessFactory> {
     return *std::move(answer);
   }
 
+  absl::StatusOr<PinnedImage> Pin(base::PartitionId partition) {
+    return Answer<PinnedImage>(
+        [&](auto done) { store().PinImage(partition, std::move(done)); });
+  }
+
+  absl::StatusOr<ImageSlice> ReadPinned(ImagePin pin,
+                                        std::optional<ImageRowId> after,
+                                        uint64_t bytes_max) {
+    return Answer<ImageSlice>([&](auto done) {
+      store().ReadImage(pin, after, bytes_max, std::move(done));
+    });
+  }
+
+  // Waits for what `start` was answered.
+  template <class T>
+  absl::StatusOr<T> Answer(
+      std::function<void(absl::AnyInvocable<void(absl::StatusOr<T>)>)> start) {
+    base::Mutex mu;
+    std::optional<absl::StatusOr<T>> answer;
+    start([&](absl::StatusOr<T> result) {
+      base::MutexLock lock(mu);
+      answer = std::move(result);
+    });
+    harness_->RunUntil([&] {
+      base::MutexLock lock(mu);
+      return answer.has_value();
+    });
+    return *std::move(answer);
+  }
+
+  // The log has one entry and the image, at it, these rows of table 1.
+  void MakeImage(const std::vector<std::string>& keys) {
+    ASSERT_OK(PersistEntries(log_.Many(1, 1)));
+    ImageBatch batch{.partition = kOne};
+    for (const std::string& key : keys) {
+      batch.rows.push_back(
+          {.table = 1, .key = key, .checkpoint = 1, .value = "v"});
+    }
+    ASSERT_OK(PersistRows(std::move(batch)));
+    ASSERT_OK(
+        Persist({.partition = kOne, .image = PointerAt(log_.position(), 1)}));
+  }
+
+  // An image made elsewhere, far ahead of this log.
+  static ImagePointer InstalledAt(uint64_t index, uint64_t generation) {
+    ImagePointer pointer = PointerAt({.index = raft::Index{index},
+                                      .term = raft::Term{4},
+                                      .time_ns = 9,
+                                      .chain = 123},
+                                     index);
+    pointer.generation = generation;
+    return pointer;
+  }
+
   std::vector<std::string> LoadedEntries(base::PartitionId partition) {
     absl::StatusOr<StoredPartition> stored = store().LoadPartition(partition);
     if (!stored.ok()) return {stored.status().ToString()};
@@ -443,22 +497,160 @@ TEST_P(LogStoreConformance, InstalledGenerationReplacesTheOldInOneStep) {
        .rows = {{.table = 1, .key = "new", .checkpoint = 50, .value = "n"}}}));
   EXPECT_THAT(ImageRows(), ElementsAre("1/old=o"));
 
-  // Far above the local log, which is of no use any more.
-  const raft::Position far{.index = raft::Index{50},
-                           .term = raft::Term{4},
-                           .time_ns = 9,
-                           .chain = 123};
-  ImagePointer pointer = PointerAt(far, 50);
-  pointer.generation = 1;
-  ASSERT_OK(Persist(
-      {.partition = kOne, .image = pointer, .trim_below = raft::Index{51}}));
-  LogBuilder behind(kOne, far);
+  const ImagePointer pointer = InstalledAt(50, 1);
+  ASSERT_OK(Persist({.partition = kOne, .image = pointer}));
+  LogBuilder behind(kOne, pointer.position);
   ASSERT_OK(PersistEntries(behind.Many(4, 1)));
   harness_->KillAndReopen();
   EXPECT_THAT(ImageRows(), ElementsAre("1/new=n"));
   ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
   EXPECT_EQ(stored.first_index, raft::Index{51});
   EXPECT_THAT(Describe(stored.entries), ElementsAre("51/4:x51"));
+}
+
+// P38: what is behind the image here has nothing in common with it.
+TEST_P(LogStoreConformance, InstalledGenerationDropsTheLogBehindItsPosition) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 100)));
+  const ImagePointer pointer = InstalledAt(50, 1);
+  ASSERT_OK(Persist({.partition = kOne, .image = pointer}));
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_THAT(stored.entries, IsEmpty());
+  EXPECT_EQ(stored.first_index, raft::Index{51});
+  for (const uint64_t index : {1, 50, 51, 100}) {
+    EXPECT_THAT(Read(kOne, index, 100).status(),
+                base::testing::StatusIs(absl::StatusCode::kOutOfRange));
+  }
+}
+
+// The queue before and behind it stays right, though nothing is durable yet.
+TEST_P(LogStoreConformance, WritesAreQueuedAroundAnInstalledGeneration) {
+  const ImagePointer pointer = InstalledAt(50, 1);
+  LogBuilder behind(kOne, pointer.position);
+  auto result = std::make_shared<Result>();
+  store().Write({.partition = kOne, .entries = log_.Many(1, 70)});
+  store().Write({.partition = kOne, .image = pointer});
+  store().Write({.partition = kOne, .entries = behind.Many(4, 2)});
+  LogWrite last{.partition = kOne, .entries = behind.Many(4, 1)};
+  last.done = [result](absl::Status status) { result->Set(status); };
+  store().Write(std::move(last));
+  harness_->RunUntil([&] { return result->Get().has_value(); });
+  ASSERT_OK(*result->Get());
+  harness_->KillAndReopen();
+  EXPECT_THAT(LoadedEntries(kOne),
+              ElementsAre("51/4:x51", "52/4:x52", "53/4:x53"));
+}
+
+TEST_P(LogStoreConformance, EntriesWithAnInstalledGenerationAreABug) {
+  EXPECT_DEATH(store().Write({.partition = kOne,
+                              .entries = log_.Many(1, 1),
+                              .image = InstalledAt(50, 1)}),
+               "partition 1");
+}
+
+TEST_P(LogStoreConformance, WhatABrokenInstallLeftIsClearedInOneStep) {
+  MakeImage({"mine"});
+  for (const uint64_t generation : {1, 2}) {
+    ASSERT_OK(PersistRows(
+        {.partition = kOne,
+         .generation = generation,
+         .rows = {
+             {.table = 0, .key = "a", .checkpoint = 9, .value = "x"},
+             {.table = 9, .key = "\xff\xff", .checkpoint = 9, .value = "y"}}}));
+  }
+  ASSERT_OK(PersistEntries(log_.Many(1, 1)));  // They are durable with it.
+  harness_->KillAndReopen();
+  ASSERT_OK_AND_ASSIGN(auto reader, store().OpenImage(kOne));
+  EXPECT_TRUE(reader->has_unfinished_install());
+  reader = nullptr;
+
+  // The rows of the batch itself come behind the clearing.
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .generation = 1,
+       .clears_generation = true,
+       .rows = {{.table = 1, .key = "new", .checkpoint = 50, .value = "n"}}}));
+  EXPECT_THAT(ImageRows(), ElementsAre("1/mine=v"));
+  ASSERT_OK(Persist({.partition = kOne, .image = InstalledAt(50, 1)}));
+  EXPECT_THAT(ImageRows(), ElementsAre("1/new=n"));
+  ASSERT_OK_AND_ASSIGN(reader, store().OpenImage(kOne));
+  EXPECT_FALSE(reader->has_unfinished_install());
+}
+
+TEST_P(LogStoreConformance, PinnedImageIsReadInSlices) {
+  MakeImage({"a", "b", "c"});
+  ASSERT_OK_AND_ASSIGN(PinnedImage pinned, Pin(kOne));
+  EXPECT_EQ(pinned.pointer, PointerAt(log_.position(), 1));
+  std::optional<ImageRowId> after;
+  std::vector<std::string> rows;
+  for (bool last = false; !last;) {
+    ASSERT_OK_AND_ASSIGN(ImageSlice slice, ReadPinned(pinned.pin, after, 1));
+    ASSERT_THAT(slice.rows, SizeIs(1));
+    rows.push_back(Describe(slice.rows[0]));
+    after = ImageRowId{slice.rows[0].table, slice.rows[0].key};
+    last = slice.last;
+  }
+  EXPECT_THAT(rows, ElementsAre("1/a=v", "1/b=v", "1/c=v"));
+  // Behind the last row there is nothing, however often it is asked.
+  ASSERT_OK_AND_ASSIGN(ImageSlice end, ReadPinned(pinned.pin, after, 1));
+  EXPECT_THAT(end.rows, IsEmpty());
+  EXPECT_TRUE(end.last);
+}
+
+TEST_P(LogStoreConformance, PinnedImageResumesBehindAnyRow) {
+  MakeImage({"a", "b", "c"});
+  ASSERT_OK_AND_ASSIGN(PinnedImage pinned, Pin(kOne));
+  const auto first_behind = [&](std::optional<ImageRowId> after) {
+    absl::StatusOr<ImageSlice> slice = ReadPinned(pinned.pin, after, 1);
+    return slice.ok() ? Describe(slice->rows.front())
+                      : slice.status().ToString();
+  };
+  EXPECT_EQ(first_behind(ImageRowId{1, "b"}), "1/c=v");
+  EXPECT_EQ(first_behind(ImageRowId{1, "a"}), "1/b=v");
+  EXPECT_EQ(first_behind(ImageRowId{1, "a"}), "1/b=v");
+  EXPECT_EQ(first_behind(ImageRowId{1, "ab"}), "1/b=v");
+  EXPECT_EQ(first_behind(ImageRowId{0, "zzz"}), "1/a=v");
+  EXPECT_EQ(first_behind(std::nullopt), "1/a=v");
+}
+
+// P40: newer checkpoints, and even another image, leave it as it is.
+TEST_P(LogStoreConformance, PinnedImageStaysUntilItIsUnpinned) {
+  MakeImage({"a", "b"});
+  ASSERT_OK_AND_ASSIGN(PinnedImage pinned, Pin(kOne));
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .generation = 1,
+       .rows = {{.table = 1, .key = "new", .checkpoint = 50, .value = "n"}}}));
+  ASSERT_OK(Persist({.partition = kOne, .image = InstalledAt(50, 1)}));
+  ASSERT_OK_AND_ASSIGN(ImageSlice all,
+                       ReadPinned(pinned.pin, std::nullopt, 1 << 20));
+  EXPECT_THAT(all.rows, SizeIs(2));
+  EXPECT_TRUE(all.last);
+  ASSERT_OK_AND_ASSIGN(PinnedImage newer, Pin(kOne));
+  EXPECT_NE(newer.pin, pinned.pin);
+  EXPECT_EQ(newer.pointer.generation, 1u);
+
+  store().UnpinImage(pinned.pin);
+  EXPECT_THAT(ReadPinned(pinned.pin, std::nullopt, 1).status(),
+              base::testing::StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_OK(ReadPinned(newer.pin, std::nullopt, 1).status());
+}
+
+TEST_P(LogStoreConformance, EmptyImageIsOneEmptyLastSlice) {
+  ASSERT_OK_AND_ASSIGN(PinnedImage pinned, Pin(kOne));
+  ASSERT_OK_AND_ASSIGN(ImageSlice slice,
+                       ReadPinned(pinned.pin, std::nullopt, 1));
+  EXPECT_THAT(slice.rows, IsEmpty());
+  EXPECT_TRUE(slice.last);
+  EXPECT_THAT(Pin(kTwo).status(),
+              base::testing::StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_P(LogStoreConformance, StoreClosesWithImagesPinned) {
+  MakeImage({"a"});
+  ASSERT_OK_AND_ASSIGN(PinnedImage pinned, Pin(kOne));
+  harness_->Reopen();
+  EXPECT_THAT(ReadPinned(pinned.pin, std::nullopt, 1).status(),
+              base::testing::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_P(LogStoreConformance, TrimKeepsTheEntriesBehindTheImage) {

@@ -187,9 +187,9 @@ MemoryStore::~MemoryStore() {
     if (done) done(closed);
   }
   while (!reads_.empty()) {
-    auto done = std::move(reads_.front().done);
+    PendingRead read = std::move(reads_.front());
     reads_.pop_front();
-    done(closed);
+    read(closed);
   }
 }
 
@@ -226,7 +226,7 @@ absl::StatusOr<StoredPartition> MemoryStore::LoadPartition(
 absl::StatusOr<std::unique_ptr<ImageReader>> MemoryStore::OpenImage(
     base::PartitionId partition) {
   MemoryDisk::View view(disk_.current_);
-  return ReadImage(view, partition);
+  return storage::ReadImage(view, partition);
 }
 
 void MemoryStore::Write(LogWrite write) {
@@ -247,10 +247,32 @@ void MemoryStore::WriteImage(ImageBatch batch) {
 void MemoryStore::ReadEntries(
     base::PartitionId partition, raft::Index from, uint64_t bytes_max,
     absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done) {
-  reads_.push_back({.partition = partition,
-                    .from = from,
-                    .bytes_max = bytes_max,
-                    .done = std::move(done)});
+  reads_.push_back(
+      [=, this, done = std::move(done)](absl::Status status) mutable {
+        if (!status.ok()) return done(std::move(status));
+        MemoryDisk::View view(disk_.current_);
+        done(storage::ReadLog(view, partition, from, bytes_max));
+      });
+}
+
+void MemoryStore::PinImage(
+    base::PartitionId partition,
+    absl::AnyInvocable<void(absl::StatusOr<PinnedImage>)> done) {
+  reads_.push_back(
+      [=, this, done = std::move(done)](absl::Status status) mutable {
+        if (!status.ok()) return done(std::move(status));
+        done(pinned_images_.Pin(OpenImage(partition)));
+      });
+}
+
+void MemoryStore::ReadImage(
+    ImagePin pin, std::optional<ImageRowId> after, uint64_t bytes_max,
+    absl::AnyInvocable<void(absl::StatusOr<ImageSlice>)> done) {
+  reads_.push_back([=, this, after = std::move(after),
+                    done = std::move(done)](absl::Status status) mutable {
+    if (!status.ok()) return done(std::move(status));
+    done(pinned_images_.Read(pin, after, bytes_max));
+  });
 }
 
 void MemoryStore::AppendStep() {
@@ -292,8 +314,7 @@ void MemoryStore::ReadStep() {
   if (reads_.empty()) return;
   PendingRead read = std::move(reads_.front());
   reads_.pop_front();
-  MemoryDisk::View view(disk_.current_);
-  read.done(ReadLog(view, read.partition, read.from, read.bytes_max));
+  read(absl::OkStatus());
 }
 
 void MemoryStore::Abandon() {

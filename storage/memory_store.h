@@ -18,6 +18,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@
 #include "storage/key_value.h"
 #include "storage/log_store.h"
 #include "storage/partition_rows.h"
+#include "storage/pinned_images.h"
 
 namespace storage {
 
@@ -124,6 +126,13 @@ class MemoryStore : public LogStore {
       base::PartitionId partition, raft::Index from, uint64_t bytes_max,
       absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done)
       override;
+  void PinImage(
+      base::PartitionId partition,
+      absl::AnyInvocable<void(absl::StatusOr<PinnedImage>)> done) override;
+  void ReadImage(
+      ImagePin pin, std::optional<ImageRowId> after, uint64_t bytes_max,
+      absl::AnyInvocable<void(absl::StatusOr<ImageSlice>)> done) override;
+  void UnpinImage(ImagePin pin) override { pinned_images_.Unpin(pin); }
 
   // --- Driven by its owner
   // ----------------------------------------------------
@@ -148,7 +157,7 @@ class MemoryStore : public LogStore {
   // cache; calls its `done` behind the last one.
   void ImageStep();
 
-  // Answers the oldest read.
+  // Answers the oldest read, of the log or of an image.
   void ReadStep();
 
   // The process died: forgets what is queued without calling anything. Only
@@ -166,12 +175,8 @@ class MemoryStore : public LogStore {
     ImageBatch batch;
     ImageProgress progress;
   };
-  struct PendingRead {
-    base::PartitionId partition;
-    raft::Index from;
-    uint64_t bytes_max = 0;
-    absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done;
-  };
+  // Reads and answers; answers with the status if it is an error.
+  using PendingRead = absl::AnyInvocable<void(absl::Status)>;
 
   MemoryDisk& disk_;
   Extents extents_;
@@ -181,6 +186,7 @@ class MemoryStore : public LogStore {
   size_t appended_ = 0;
   std::deque<PendingImage> images_;
   std::deque<PendingRead> reads_;
+  PinnedImages pinned_images_;
 };
 
 }  // namespace storage

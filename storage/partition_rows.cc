@@ -80,10 +80,15 @@ void EncodePointer(const LogWrite& write, Extent& extent, KeyValueSink& sink) {
         << "partition " << write.partition << ": image at "
         << image.position.index << " with a log up to " << extent.last;
   } else {
-    // An installed image replaces every older generation, in the same batch.
+    // An installed image replaces every older generation and the whole log, in
+    // the same batch. Its followers are not ours: no suffix is kept (P38).
+    CHECK(write.entries.empty()) << "partition " << write.partition;
     sink.DeleteRange(Family::kImage, ImageBegin(write.partition, 0),
                      ImageBegin(write.partition, image.generation));
-    extent.last = std::max(extent.last, image.position.index);
+    sink.DeleteRange(Family::kLog, LogKey(write.partition, Index{0}),
+                     LogEnd(write.partition));
+    extent.first = image.position.index + 1;
+    extent.last = image.position.index;
   }
   extent.image = image.position.index;
   extent.generation = image.generation;
@@ -181,12 +186,24 @@ absl::StatusOr<Index> ReadFirstIndex(Cursor& cursor,
 class RowReader : public ImageReader {
  public:
   RowReader(base::PartitionId partition, ImagePointer pointer,
-            std::unique_ptr<Cursor> cursor)
+            std::unique_ptr<Cursor> cursor, bool has_unfinished_install)
       : partition_(partition),
         pointer_(std::move(pointer)),
+        has_unfinished_install_(has_unfinished_install),
         cursor_(std::move(cursor)) {}
 
   const ImagePointer& pointer() const override { return pointer_; }
+  bool has_unfinished_install() const override {
+    return has_unfinished_install_;
+  }
+
+  void Seek(const ImageRowId& after) override {
+    // No version is above this one, which no checkpoint has.
+    cursor_->Seek(ImageKey(partition_, pointer_.generation, after.table,
+                           after.key, UINT64_MAX));
+  }
+
+  bool at_end() const override { return !cursor_->valid(); }
 
   absl::StatusOr<std::vector<ImageRow>> Next(size_t bytes_max) override {
     std::vector<ImageRow> rows;
@@ -246,6 +263,7 @@ class RowReader : public ImageReader {
 
   const base::PartitionId partition_;
   const ImagePointer pointer_;
+  const bool has_unfinished_install_;
   const std::unique_ptr<Cursor> cursor_;
   std::vector<ObsoleteRow> obsolete_;
 };
@@ -276,7 +294,8 @@ Extent EncodeNewPartition(base::PartitionId partition,
 }
 
 bool IsComplete(const ImageBatch& batch, const ImageProgress& progress) {
-  return progress.rows == batch.rows.size() &&
+  return progress.cleared == batch.clears_generation &&
+         progress.rows == batch.rows.size() &&
          progress.obsolete == batch.obsolete.size() &&
          progress.prefixes == batch.obsolete_prefixes.size();
 }
@@ -292,6 +311,13 @@ void EncodeImageSlice(const ImageBatch& batch, size_t bytes_max,
     bytes += more;
     return true;
   };
+  if (batch.clears_generation && !progress.cleared) {
+    const std::string begin = ImageBegin(partition, generation);
+    const std::string end = ImageEnd(partition);
+    fits(begin.size() + end.size());
+    sink.DeleteRange(Family::kImage, begin, end);
+    progress.cleared = true;
+  }
   for (; progress.rows < batch.rows.size(); ++progress.rows) {
     const ImageRow& row = batch.rows[progress.rows];
     const std::string key =
@@ -410,11 +436,15 @@ absl::StatusOr<std::unique_ptr<ImageReader>> ReadImage(
     KeyValueView& view, base::PartitionId partition) {
   ASSIGN_OR_RETURN(ImagePointer pointer, ReadPointer(view, partition));
   const std::string begin = ImageBegin(partition, pointer.generation);
-  std::unique_ptr<Cursor> cursor = view.NewCursor(
-      Family::kImage, begin, ImageBegin(partition, pointer.generation + 1));
+  const std::string next = ImageBegin(partition, pointer.generation + 1);
+  std::unique_ptr<Cursor> later =
+      view.NewCursor(Family::kImage, next, ImageEnd(partition));
+  later->Seek(next);
+  RETURN_IF_ERROR(later->status());
+  std::unique_ptr<Cursor> cursor = view.NewCursor(Family::kImage, begin, next);
   cursor->Seek(begin);
   return std::make_unique<RowReader>(partition, std::move(pointer),
-                                     std::move(cursor));
+                                     std::move(cursor), later->valid());
 }
 
 }  // namespace storage

@@ -35,8 +35,8 @@ using Extents = std::map<base::PartitionId, Extent>;
 // --- Writing -----------------------------------------------------------------
 
 // Appends `write` to `sink` and moves `extent` behind it. CHECKs what LogWrite
-// requires: contiguous entries that leave no hole, and no trim beyond the image
-// (D3, P35).
+// requires: contiguous entries that leave no hole, no trim beyond the image
+// (D3, P35), and nothing kept of a log that an installed image replaces (P38).
 void EncodeLogWrite(const LogWrite& write, Extent& extent, KeyValueSink& sink);
 
 // The empty partition: an image at position zero.
@@ -46,6 +46,7 @@ Extent EncodeNewPartition(base::PartitionId partition,
 
 // How much of an ImageBatch has been encoded.
 struct ImageProgress {
+  bool cleared = false;
   size_t rows = 0;
   size_t obsolete = 0;
   size_t prefixes = 0;
@@ -53,8 +54,8 @@ struct ImageProgress {
 bool IsComplete(const ImageBatch& batch, const ImageProgress& progress);
 
 // Appends the next rows and deletions of `batch`, up to `bytes_max` bytes of
-// them but at least one, in the order of the batch: rows, obsolete rows,
-// obsolete prefixes.
+// them but at least one, in the order of the batch: the clearing, rows,
+// obsolete rows, obsolete prefixes.
 void EncodeImageSlice(const ImageBatch& batch, size_t bytes_max,
                       ImageProgress& progress, KeyValueSink& sink);
 

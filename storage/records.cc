@@ -123,6 +123,11 @@ std::string ImageBegin(base::PartitionId partition, uint64_t generation) {
   return key;
 }
 
+// The generation never is all ones.
+std::string ImageEnd(base::PartitionId partition) {
+  return ImageBegin(partition, UINT64_MAX);
+}
+
 std::string ImageKey(base::PartitionId partition, uint64_t generation,
                      uint16_t table, absl::string_view row_key,
                      uint64_t checkpoint) {

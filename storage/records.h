@@ -39,8 +39,10 @@ std::string LogKey(base::PartitionId partition, raft::Index index);
 // Above every entry of the partition.
 std::string LogEnd(base::PartitionId partition);
 
-// The rows of `partition` are [ImageBegin(p, g), ImageBegin(p, g + 1)).
+// The rows of `partition` are [ImageBegin(p, g), ImageBegin(p, g + 1)), those
+// of all its generations [ImageBegin(p, 0), ImageEnd(p)).
 std::string ImageBegin(base::PartitionId partition, uint64_t generation);
+std::string ImageEnd(base::PartitionId partition);
 std::string ImageKey(base::PartitionId partition, uint64_t generation,
                      uint16_t table, absl::string_view key,
                      uint64_t checkpoint);

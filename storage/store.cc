@@ -11,6 +11,7 @@
 #include "storage/image_writer.h"
 #include "storage/log_writer.h"
 #include "storage/partition_rows.h"
+#include "storage/pinned_images.h"
 #include "storage/worker_thread.h"
 
 namespace storage {
@@ -39,6 +40,16 @@ class Waiter {
   bool set_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mu_);
 };
+
+// Calls `done` with what `read` returns, on `thread`.
+template <class Done, class Read>
+void Answer(WorkerThread& thread, Done done, Read read) {
+  // Shared, so that a refused read still can be completed.
+  auto shared = std::make_shared<Done>(std::move(done));
+  const bool posted = thread.Post(
+      [shared, read = std::move(read)]() mutable { (*shared)(read()); });
+  if (!posted) (*shared)(absl::UnavailableError("the store is closed"));
+}
 
 }  // namespace
 
@@ -79,6 +90,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
       std::make_unique<ImageWriter>(*store->database_, *store->fence_);
   store->log_reader_ = std::make_unique<WorkerThread>(
       "log-reader", WorkerThread::Priority::kNormal);
+  store->pinned_images_ = std::make_unique<PinnedImages>();
+  store->image_reader_ = std::make_unique<WorkerThread>(
+      "image-reader", WorkerThread::Priority::kNormal);
   store->keeper_ = std::thread([self = store.get()] { self->KeepWatermark(); });
   return store;
 }
@@ -90,6 +104,8 @@ void Store::Close() {
   if (image_writer_ != nullptr) image_writer_->Stop();
   if (log_writer_ != nullptr) log_writer_->Stop();
   if (log_reader_ != nullptr) log_reader_->Stop();
+  if (image_reader_ != nullptr) image_reader_->Stop();
+  pinned_images_ = nullptr;  // Before the database that they read.
   {
     base::MutexLock lock(mu_);
     closing_ = true;
@@ -134,7 +150,7 @@ absl::StatusOr<StoredPartition> Store::LoadPartition(
 
 absl::StatusOr<std::unique_ptr<ImageReader>> Store::OpenImage(
     base::PartitionId partition) {
-  return ReadImage(*database_->Pin(), partition);
+  return storage::ReadImage(*database_->Pin(), partition);
 }
 
 void Store::Write(LogWrite write) { log_writer_->Write(std::move(write)); }
@@ -146,12 +162,27 @@ void Store::WriteImage(ImageBatch batch) {
 void Store::ReadEntries(
     base::PartitionId partition, raft::Index from, uint64_t bytes_max,
     absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done) {
-  // Shared, so that a refused read still can be completed.
-  auto shared = std::make_shared<decltype(done)>(std::move(done));
-  const bool posted = log_reader_->Post([=, this] {
-    (*shared)(ReadLog(*database_, partition, from, bytes_max));
+  Answer(*log_reader_, std::move(done),
+         [=, this] { return ReadLog(*database_, partition, from, bytes_max); });
+}
+
+void Store::PinImage(
+    base::PartitionId partition,
+    absl::AnyInvocable<void(absl::StatusOr<PinnedImage>)> done) {
+  Answer(*image_reader_, std::move(done),
+         [=, this] { return pinned_images_->Pin(OpenImage(partition)); });
+}
+
+void Store::ReadImage(
+    ImagePin pin, std::optional<ImageRowId> after, uint64_t bytes_max,
+    absl::AnyInvocable<void(absl::StatusOr<ImageSlice>)> done) {
+  Answer(*image_reader_, std::move(done), [=, this, after = std::move(after)] {
+    return pinned_images_->Read(pin, after, bytes_max);
   });
-  if (!posted) (*shared)(absl::UnavailableError("the store is closed"));
+}
+
+void Store::UnpinImage(ImagePin pin) {
+  image_reader_->Post([=, this] { pinned_images_->Unpin(pin); });
 }
 
 void Store::WakeKeeper() {

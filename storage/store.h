@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +31,7 @@ class Fence;
 class FileSystem;
 class ImageWriter;
 class LogWriter;
+class PinnedImages;
 class WorkerThread;
 
 struct StoreOptions {
@@ -60,7 +62,8 @@ class Store : public LogStore {
   ~Store() override;
 
   // Writes what is queued, joins the threads, closes the database. Later
-  // writes complete as Unavailable. REQUIRES: no ImageReader is left.
+  // writes complete as Unavailable. Unpins all images. REQUIRES: no ImageReader
+  // is left.
   void Close();
 
   // Whose data this is, with the incarnation of the directory.
@@ -93,6 +96,13 @@ class Store : public LogStore {
       base::PartitionId partition, raft::Index from, uint64_t bytes_max,
       absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done)
       override;
+  void PinImage(
+      base::PartitionId partition,
+      absl::AnyInvocable<void(absl::StatusOr<PinnedImage>)> done) override;
+  void ReadImage(
+      ImagePin pin, std::optional<ImageRowId> after, uint64_t bytes_max,
+      absl::AnyInvocable<void(absl::StatusOr<ImageSlice>)> done) override;
+  void UnpinImage(ImagePin pin) override;
 
  private:
   Store();
@@ -111,6 +121,8 @@ class Store : public LogStore {
   std::unique_ptr<LogWriter> log_writer_;
   std::unique_ptr<ImageWriter> image_writer_;
   std::unique_ptr<WorkerThread> log_reader_;
+  std::unique_ptr<PinnedImages> pinned_images_;  // On image_reader_ only.
+  std::unique_ptr<WorkerThread> image_reader_;
 
   base::Mutex mu_;
   base::CondVar keeper_wakes_;
