@@ -33,11 +33,11 @@ std::string CheckpointCommand() {
 }  // namespace
 
 Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
-               absl::AnyInvocable<void(absl::Status)> on_fatal)
+               absl::AnyInvocable<void(Failure)> on_failure)
     : options_(options),
       ports_(ports),
       self_(loaded.self),
-      on_fatal_(std::move(on_fatal)),
+      on_failure_(std::move(on_failure)),
       mailbox_(options.mailbox_bytes_max, options.mailbox_keep_alive_bytes_max),
       state_machine_(std::move(loaded.state_machine)),
       core_(std::move(loaded.core)),
@@ -52,7 +52,8 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
                       raft::Index first) {
                  core_->Compacted(position, configuration, first);
                },
-           .failed = [this](absl::Status status) { Fail(std::move(status)); }}),
+           .failed =
+               [this](absl::Status status) { FailOfDisk(std::move(status)); }}),
       callers_(*state_machine_),
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
       held_(options.stream_hold_ns, options.mailbox_bytes_max),
@@ -457,7 +458,7 @@ void Driver::WriteDone(absl::Status status) {
   CHECK(!writes_.empty());
   Write write = std::move(writes_.front());
   writes_.pop_front();
-  if (!status.ok()) return Fail(std::move(status));
+  if (!status.ok()) return FailOfDisk(std::move(status));
   if (!problem_.empty()) return;
   core_->Persisted(write.token);
   // The vote, or the acknowledgement, may leave now: a crash from here on
@@ -742,12 +743,12 @@ void Driver::UpdateServing() {
   serving_.store(serving, std::memory_order_release);
 }
 
-void Driver::Fail(absl::Status status) {
+void Driver::Fail(Failure failure) {
   if (!problem_.empty()) return;
-  problem_ = status.ToString();
+  problem_ = failure.status.ToString();
+  out_of_service_.store(true, std::memory_order_release);
   LOG(ERROR) << "partition " << options_.id << " term " << core_->term()
              << ": stopped: " << problem_;
-  mailbox_.Close();
   UpdateServing();
   const Refusal refusal =
       OutOfService(options_.id, problem_, Outcome::kUnknown);
@@ -759,11 +760,12 @@ void Driver::Fail(absl::Status status) {
   for (ProposeItem& item : gathered_) RefuseItem(std::move(item), refusal);
   gathered_.clear();
   for (QueryItem& item : reads_.TakeAll()) RefuseItem(std::move(item), refusal);
+  RefuseItems(held_.TakeAll(), refusal);
   callers_.RefuseAll(refusal);
   to_apply_.clear();
   // While stopping, the store refuses writes because it is closed.
-  if (on_fatal_ != nullptr && !stopped_) {
-    std::exchange(on_fatal_, nullptr)(std::move(status));
+  if (on_failure_ != nullptr && !stopped_) {
+    std::exchange(on_failure_, nullptr)(std::move(failure));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "partition/callers.h"
@@ -40,7 +41,7 @@ struct Loaded {
 class Driver : public Partition {
  public:
   Driver(const Options& options, const Ports& ports, Loaded loaded,
-         absl::AnyInvocable<void(absl::Status)> on_fatal);
+         absl::AnyInvocable<void(Failure)> on_failure);
   ~Driver() override;
 
   void Start() override;
@@ -64,6 +65,9 @@ class Driver : public Partition {
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
   bool serving() const override {
     return serving_.load(std::memory_order_acquire);
+  }
+  bool out_of_service() const override {
+    return out_of_service_.load(std::memory_order_acquire);
   }
   base::PartitionId id() const override { return options_.id; }
 
@@ -111,7 +115,11 @@ class Driver : public Partition {
   void RunRead(QueryItem item);
   void OnTick();
   void UpdateServing();
-  void Fail(absl::Status status);
+  void Fail(absl::Status status) { Fail(Failure{.status = std::move(status)}); }
+  void FailOfDisk(absl::Status status) {
+    Fail(Failure{.status = std::move(status), .of_disk = true});
+  }
+  void Fail(Failure failure);
 
   void RefuseItem(ProposeItem item, Refusal refusal);
   void RefuseItem(QueryItem item, Refusal refusal);
@@ -132,12 +140,13 @@ class Driver : public Partition {
   const Options options_;
   const Ports ports_;
   const raft::ReplicaId self_;
-  absl::AnyInvocable<void(absl::Status)> on_fatal_;
+  absl::AnyInvocable<void(Failure)> on_failure_;
 
   Mailbox mailbox_;                       // Thread-safe.
   std::atomic<uint64_t> next_stream_{1};  // Any thread.
   std::atomic<uint64_t> next_listener_{1};
-  std::atomic<bool> serving_{false};  // Written on the executor.
+  std::atomic<bool> serving_{false};         // Written on the executor.
+  std::atomic<bool> out_of_service_{false};  // Written on the executor.
 
   // On the executor only.
   std::unique_ptr<session::StateMachine> state_machine_;

@@ -6,15 +6,27 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "partition/stopped_partition.h"
 
 namespace partition {
+
+namespace {
+
+// What the store has for one partition is damaged, or made by a newer version;
+// the store itself works.
+bool IsOfOnePartition(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsFailedPrecondition(status);
+}
+
+}  // namespace
 
 struct Host::Impl : public std::enable_shared_from_this<Host::Impl> {
   Impl(const Options& options, const HostPorts& ports,
        absl::AnyInvocable<void(absl::Status)> on_fatal)
       : tick_ns(options.raft.tick_ns),
         timer(*ports.executors.front()),
-        on_fatal(std::move(on_fatal)) {}
+        on_fatal(std::move(on_fatal)),
+        on_stopped(ports.on_stopped) {}
 
   // One timer ticks all partitions of the node.
   void ScheduleTick() {
@@ -25,13 +37,18 @@ struct Host::Impl : public std::enable_shared_from_this<Host::Impl> {
     });
   }
 
-  void Fatal(absl::Status status) {
-    if (!fatal.exchange(true)) on_fatal(std::move(status));
+  void Failed(base::PartitionId id, Failure failure) {
+    if (!failure.of_disk) {
+      if (on_stopped) on_stopped(id, failure.status);
+    } else if (!fatal.exchange(true)) {
+      on_fatal(std::move(failure.status));
+    }
   }
 
   const uint64_t tick_ns;
   Executor& timer;
   absl::AnyInvocable<void(absl::Status)> on_fatal;
+  const std::function<void(base::PartitionId, const absl::Status&)> on_stopped;
   std::map<base::PartitionId, std::shared_ptr<Partition>> partitions;
   std::atomic<bool> stopped{false};
   std::atomic<bool> fatal{false};
@@ -46,22 +63,34 @@ absl::StatusOr<std::unique_ptr<Host>> Host::Open(
                    ports.store.ListPartitions());
   base::Random random(seed);
   size_t next_executor = 0;
+  std::vector<absl::Status> stopped;
   for (base::PartitionId id : ids) {
     Options own = options;
     own.id = id;
     Executor& executor =
         *ports.executors[next_executor++ % ports.executors.size()];
-    ASSIGN_OR_RETURN(impl->partitions[id],
-                     Partition::Open(own,
-                                     {.clock = ports.clock,
-                                      .executor = executor,
-                                      .store = ports.store,
-                                      .transport = ports.transport,
-                                      .registry = ports.registry},
-                                     random.Next(),
-                                     [impl = impl.get()](absl::Status status) {
-                                       impl->Fatal(std::move(status));
-                                     }));
+    absl::StatusOr<std::shared_ptr<Partition>> opened = Partition::Open(
+        own,
+        {.clock = ports.clock,
+         .executor = executor,
+         .store = ports.store,
+         .transport = ports.transport,
+         .registry = ports.registry},
+        random.Next(), [impl = impl.get(), id](Failure failure) {
+          impl->Failed(id, std::move(failure));
+        });
+    if (opened.ok()) {
+      impl->partitions[id] = *std::move(opened);
+      continue;
+    }
+    if (!IsOfOnePartition(opened.status())) return opened.status();
+    impl->partitions[id] =
+        std::make_shared<StoppedPartition>(id, opened.status());
+    stopped.push_back(std::move(opened).status());
+  }
+  if (!stopped.empty() && stopped.size() == ids.size()) return stopped.front();
+  for (const absl::Status& status : stopped) {
+    LOG(ERROR) << "out of service: " << status;
   }
   return std::unique_ptr<Host>(new Host(std::move(impl)));
 }

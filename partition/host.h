@@ -7,6 +7,7 @@
 #define PARTITION_HOST_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -25,12 +26,20 @@ struct HostPorts {
   storage::LogStore& store;
   Transport& transport;
   const session::Registry& registry;
+  // A partition that served stopped for good, by itself; the others go on. From
+  // an executor. May be null: Partition::out_of_service tells too.
+  std::function<void(base::PartitionId, const absl::Status&)> on_stopped;
 };
 
 class Host : public Receiver {
  public:
   // Opens every partition that the store has. `options` serves all of them
-  // (id is set by Host). `on_fatal` is called at most once, from an executor.
+  // (id is set by Host). `on_fatal` is called at most once, from an executor,
+  // when the disk failed.
+  //
+  // One whose own data cannot be loaded is out of service, and the others are
+  // opened. Only if there is no other is its error returned; so is any of the
+  // store itself (Unavailable).
   static absl::StatusOr<std::unique_ptr<Host>> Open(
       const Options& options, const HostPorts& ports, uint64_t seed,
       absl::AnyInvocable<void(absl::Status)> on_fatal);

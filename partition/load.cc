@@ -102,10 +102,10 @@ absl::StatusOr<Loaded> Load(const Options& options, const Ports& ports,
 
 absl::StatusOr<std::shared_ptr<Partition>> Partition::Open(
     const Options& options, const Ports& ports, uint64_t seed,
-    absl::AnyInvocable<void(absl::Status)> on_fatal) {
+    absl::AnyInvocable<void(Failure)> on_failure) {
   ASSIGN_OR_RETURN(Loaded loaded, Load(options, ports, seed));
   return std::make_shared<Driver>(options, ports, std::move(loaded),
-                                  std::move(on_fatal));
+                                  std::move(on_failure));
 }
 
 }  // namespace partition

@@ -124,15 +124,24 @@ struct PartitionStatus {
 
 enum class StreamId : uint64_t {};
 
+// Why a replica stopped for good on this node.
+struct Failure {
+  absl::Status status;
+  // A write failed: nothing that shares the disk may go on (D5). Otherwise it
+  // is about this partition alone, and the node's others do: entries that do
+  // not decode or that this binary does not know.
+  bool of_disk = false;
+};
+
 class Partition : public std::enable_shared_from_this<Partition> {
  public:
   // Loads the partition from the store: its image, then the log behind it.
-  // Runs on the caller's thread (the loader). `on_fatal` is called once, from
-  // the executor, when this replica cannot go on (a failed write, a log it
-  // cannot apply); the partition answers nothing any more.
+  // Runs on the caller's thread (the loader). `on_failure` is called at most
+  // once, from the executor, when this replica cannot go on; from then on it
+  // refuses everything.
   static absl::StatusOr<std::shared_ptr<Partition>> Open(
       const Options& options, const Ports& ports, uint64_t seed,
-      absl::AnyInvocable<void(absl::Status)> on_fatal);
+      absl::AnyInvocable<void(Failure)> on_failure);
   virtual ~Partition() = default;
 
   // Starts elections and serving. Once.
@@ -184,6 +193,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   // Serving as leader: what gRPC health says. Thread-safe, no mailbox.
   virtual bool serving() const = 0;
+  // Stopped for good on this node, GetStatus says why. Thread-safe, no mailbox.
+  virtual bool out_of_service() const = 0;
 
   virtual base::PartitionId id() const = 0;
 };

@@ -5,6 +5,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -69,6 +70,13 @@ absl::Status CreatePartitions(const Options& options, storage::Store& store) {
     RETURN_IF_ERROR(store.CreatePartition(id, configuration));
   }
   return absl::OkStatus();
+}
+
+bool AllServeThatCan(const partition::Host& host) {
+  const std::vector<partition::Partition*> all = host.All();
+  return std::all_of(all.begin(), all.end(), [](partition::Partition* one) {
+    return one->serving() || one->out_of_service();
+  });
 }
 
 }  // namespace
@@ -266,7 +274,7 @@ bool Server::WaitUntilServing(uint64_t timeout_ns) const {
   base::Mutex mu;
   base::CondVar look_again;
   base::MutexLock lock(mu);
-  while (!impl_->gateway->AllServing()) {
+  while (!AllServeThatCan(*impl_->host)) {
     if (clock.MonotonicNanos() - start > static_cast<int64_t>(timeout_ns)) {
       return false;
     }

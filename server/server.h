@@ -35,7 +35,8 @@ class Server {
   // As Stop.
   ~Server();
 
-  // Waits until all partitions serve; false if they do not in time.
+  // Waits until all partitions serve that are not out of service; false if they
+  // do not in time.
   bool WaitUntilServing(uint64_t timeout_ns) const;
 
   // Refuses new work and ends all streams; gives calls in flight

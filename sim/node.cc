@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 
@@ -56,6 +57,12 @@ absl::Status Node::Start() {
         loop_, clock_, random_.Next(), options_.task_delay_ns_max));
     executors.push_back(process_->executors.back().get());
   }
+  // In a run, no partition may stop by itself: that ends the process too.
+  const auto exit = [this, incarnation](absl::Status status) {
+    loop_.After(0, [this, incarnation, status = std::move(status)] {
+      Exit(incarnation, status);
+    });
+  };
   partition::Options options = options_.partition;
   options.node = options_.id;
   ASSIGN_OR_RETURN(
@@ -66,12 +73,15 @@ absl::Status Node::Start() {
            .executors = std::move(executors),
            .store = *store,
            .transport = *transport_,
-           .registry = registry_},
-          random_.Next(), [this, incarnation](absl::Status status) {
-            loop_.After(0, [this, incarnation, status = std::move(status)] {
-              Exit(incarnation, status);
-            });
-          }));
+           .registry = registry_,
+           .on_stopped = [exit](base::PartitionId,
+                                const absl::Status& status) { exit(status); }},
+          random_.Next(), exit));
+  for (partition::Partition* partition : process_->host->All()) {
+    if (!partition->out_of_service()) continue;
+    return absl::DataLossError(absl::StrCat(
+        "partition ", partition->id().value(), " could not be loaded"));
+  }
   network_.Attach(options_.id, *process_->host);
   process_->host->Start();
   return absl::OkStatus();

@@ -96,13 +96,13 @@ std::shared_ptr<grpc::Channel> TestServer::Connect() const {
   return ConnectTo(server_->client_address());
 }
 
-::multiraft::admin::v1::PartitionStatus TestServer::Status() const {
+::multiraft::admin::v1::PartitionStatus TestServer::Status(int position) const {
   auto stub = ::multiraft::admin::v1::Admin::NewStub(Connect());
   ::multiraft::admin::v1::StatusResponse response;
   Call call;
   const grpc::Status status = stub->Status(&call, {}, &response);
   CHECK(status.ok()) << status.error_message();
-  return response.partitions(0);
+  return response.partitions(position);
 }
 
 ServerProcess::ServerProcess(const std::string& data_dir,

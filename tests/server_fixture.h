@@ -40,18 +40,21 @@ class TestServer {
 
   // Stops and starts again with the same data.
   void Restart();
+  void Stop() { server_.reset(); }
+  // Waits until it serves. REQUIRES: it was stopped.
+  void Start();
+
+  const server::Options& options() const { return options_; }
 
   // A connection of its own.
   std::shared_ptr<grpc::Channel> Connect() const;
 
-  // The first partition, as Admin.Status tells.
-  ::multiraft::admin::v1::PartitionStatus Status() const;
+  // A partition, from 0 on, as Admin.Status tells.
+  ::multiraft::admin::v1::PartitionStatus Status(int position = 0) const;
 
   server::Server& server() { return *server_; }
 
  private:
-  void Start();
-
   TempDir directory_;
   server::Options options_;
   std::unique_ptr<server::Server> server_;

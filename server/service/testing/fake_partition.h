@@ -139,6 +139,7 @@ class FakePartition : public partition::Partition {
     status.index = 42;
     std::move(done)(std::move(status));
   }
+  bool out_of_service() const override { return false; }
   bool serving() const override {
     base::MutexLock lock(mu_);
     return serving_;

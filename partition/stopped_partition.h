@@ -1,0 +1,54 @@
+// StoppedPartition stands for a replica that could not be loaded: it says why,
+// and refuses everything, while the node's other partitions serve.
+//
+// Thread-safe: it does not change.
+
+#ifndef PARTITION_STOPPED_PARTITION_H_
+#define PARTITION_STOPPED_PARTITION_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "partition/partition.h"
+
+namespace partition {
+
+class StoppedPartition : public Partition {
+ public:
+  StoppedPartition(base::PartitionId id, const absl::Status& why)
+      : id_(id), problem_(why.ToString()) {}
+
+  void Start() override {}
+  void Stop() override {}
+  void Tick() override {}
+  void Step(std::vector<raft::Message>) override {}
+  void StepImage(ImageMessage) override {}
+  void Propose(CommandRequest request,
+               Completion<session::Applied> completion) override;
+  StreamId OpenStream(CommandRequest request,
+                      std::shared_ptr<StreamSink> sink) override;
+  void RunQuery(QueryRequest request,
+                Completion<session::QueryAnswer> completion) override;
+  StreamId OpenQuery(QueryRequest request,
+                     std::shared_ptr<StreamSink> sink) override;
+  void StreamWritable(StreamId) override {}
+  void CloseStream(StreamId) override {}
+  uint64_t AddLeaderListener(
+      absl::AnyInvocable<void(const LeaderInfo&)> listener) override;
+  void RemoveLeaderListener(uint64_t) override {}
+  void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
+  bool serving() const override { return false; }
+  bool out_of_service() const override { return true; }
+  base::PartitionId id() const override { return id_; }
+
+ private:
+  Refusal Refuse() const;
+
+  const base::PartitionId id_;
+  const std::string problem_;
+};
+
+}  // namespace partition
+
+#endif  // PARTITION_STOPPED_PARTITION_H_
