@@ -68,6 +68,8 @@ class LogStore {
   virtual ~LogStore() = default;
 
   // --- At start -------------------------------------------------------------
+  // What a store finds when it is opened is durable, also what its predecessor
+  // had not synced: replicas acknowledge it as their own (P25).
 
   virtual absl::StatusOr<std::vector<base::PartitionId>> ListPartitions() = 0;
 

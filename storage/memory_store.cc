@@ -166,6 +166,8 @@ bool MemoryDisk::CorruptEntry(base::PartitionId partition, raft::Index index,
 // --- MemoryStore -------------------------------------------------------------
 
 MemoryStore::MemoryStore(MemoryDisk& disk) : disk_(disk) {
+  // As RocksDB flushes what it recovers: whoever reads it may rely on it.
+  fence_ = disk_.Sync();
   MemoryDisk::View view(disk_.current_);
   absl::StatusOr<Extents> extents = ReadExtents(view);
   CHECK(extents.ok()) << extents.status();
@@ -219,6 +221,7 @@ absl::Status MemoryStore::CreatePartition(
 
 absl::StatusOr<StoredPartition> MemoryStore::LoadPartition(
     base::PartitionId partition) {
+  if (!fence_.ok()) return Fenced(fence_);
   MemoryDisk::View view(disk_.current_);
   return ReadPartition(view, partition);
 }
