@@ -157,7 +157,7 @@ void Client::SessionLost(session::SessionId session) {
   if (!abandoned_) OpenSession();
 }
 
-void Client::Probe(std::function<void()> done) {
+void Client::Probe(std::function<void(bool answered)> done) {
   // A primitive that does not exist: only the session matters.
   partition::QueryRequest request;
   request.query.session = session_;
@@ -168,7 +168,7 @@ void Client::Probe(std::function<void()> done) {
                 if (reply.ok() && reply.value.unknown_session) {
                   SessionLost(session);
                 }
-                done();
+                done(reply.ok());
               });
 }
 
@@ -358,8 +358,8 @@ void Client::OpenEvents(uint64_t sequence) {
            [this, sequence, attempt, session = session_](Refusal refusal) {
              if (session != session_) return;
              if (absl::IsNotFound(refusal.status)) return SessionLost(session);
-             // A clean end of a stream that the client still wants, or an
-             // error that no retry can cure.
+             if (refusal.status.ok()) return OnCleanEnd(sequence);
+             // An error that no retry can cure.
              if (!IsUnavailable(refusal) && !absl::IsAborted(refusal.status)) {
                judge_.Fail(absl::StrCat(name_, ": event stream ", sequence,
                                         " ended: ", refusal.status.ToString()));
@@ -368,6 +368,16 @@ void Client::OpenEvents(uint64_t sequence) {
              if (events_.at(sequence).attempt != attempt) return;
              Retry([this, sequence] { OpenEvents(sequence); });
            }});
+}
+
+// A stream that the client still wants ends only with its session.
+void Client::OnCleanEnd(uint64_t sequence) {
+  Probe([this, sequence, session = session_](bool answered) {
+    if (session != session_) return;
+    if (!answered) return Retry([this, sequence] { OnCleanEnd(sequence); });
+    judge_.Fail(absl::StrCat(name_, ": event stream ", sequence,
+                             " ended, and its session did not"));
+  });
 }
 
 void Client::OnOutput(uint64_t sequence, const session::CommandOutput& output) {

@@ -89,7 +89,7 @@ class Client {
 
   // Asks whether the session still exists, without refreshing it. If it does
   // not, has_session() is false when `done` is called.
-  void Probe(std::function<void()> done);
+  void Probe(std::function<void(bool answered)> done);
 
  private:
   struct PendingCommand {
@@ -129,6 +129,7 @@ class Client {
                      std::optional<session::Result> result);
   void SendQuery(session::CommandKey key);
   void OpenEvents(uint64_t sequence);
+  void OnCleanEnd(uint64_t sequence);
   void OnOutput(uint64_t sequence, const session::CommandOutput& output);
   // Runs `action` after a pause if the session is still this one.
   void Retry(std::function<void()> action);

@@ -180,6 +180,7 @@ Disk::~Disk() {
 
 storage::LogStore& Disk::Open() {
   CHECK(store_ == nullptr);
+  disk_.FailNextSync(absl::OkStatus());
   store_ = std::make_shared<Driven>(*this);
   return *store_;
 }

@@ -89,7 +89,7 @@ class Disk {
   };
   void Die(Loss loss);
 
-  // The next sync fails, and with it the store.
+  // The next sync of this process fails, and with it the store.
   void FailNextSync();
 
   bool is_open() const { return store_ != nullptr; }

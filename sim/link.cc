@@ -36,20 +36,24 @@ void Renumber(CommandRequest& request) {
 
 template <class T>
 struct Link::Call {
+  Node* node = nullptr;
   std::function<void(Reply<T>)> done;  // Null: finished.
   uint64_t index_before = 0;
 };
 
-Link::Link(EventLoop& loop, Node& node, base::PartitionId partition,
-           const LinkOptions& options, const LinkFaults& faults, uint64_t seed,
-           AnswerObserver& observer)
+Link::Link(EventLoop& loop, std::vector<Node*> nodes,
+           base::PartitionId partition, const LinkOptions& options,
+           const LinkFaults& faults, uint64_t seed, AnswerObserver& observer)
     : loop_(loop),
-      node_(node),
+      nodes_(std::move(nodes)),
+      node_(nullptr),
       partition_(partition),
       options_(options),
       faults_(faults),
       random_(seed),
-      observer_(observer) {}
+      observer_(observer) {
+  node_ = &AnyNode();
+}
 
 void Link::Calm() {
   options_.lose_one_in = 0;
@@ -57,7 +61,24 @@ void Link::Calm() {
   options_.break_one_in = 0;
 }
 
-partition::Partition* Link::Target() const { return node_.Find(partition_); }
+Node& Link::QueryNode() {
+  if (options_.any_node_one_in != 0 &&
+      random_.OneIn(options_.any_node_one_in)) {
+    return AnyNode();
+  }
+  return *node_;
+}
+
+void Link::Leave(const Node& node) {
+  if (&node != node_) return;
+  const base::NodeId leader = node.LeaderHint(partition_);
+  node_ = &AnyNode();
+  // What one node says may be old: not always followed.
+  if (random_.OneIn(4)) return;
+  for (Node* other : nodes_) {
+    if (other->id() == leader && other != &node) node_ = other;
+  }
+}
 
 uint64_t Link::Delay() {
   return random_.Between(options_.delay_ns_min, options_.delay_ns_max);
@@ -69,8 +90,9 @@ bool Link::Loses() {
 
 template <class T>
 std::shared_ptr<Link::Call<T>> Link::StartCall(
-    std::function<void(Reply<T>)> done) {
+    Node& node, std::function<void(Reply<T>)> done) {
   auto call = std::make_shared<Call<T>>();
+  call->node = &node;
   call->done = std::move(done);
   call->index_before = observer_.seen_index();
   loop_.After(options_.timeout_ns, [this, call] {
@@ -85,12 +107,15 @@ void Link::FinishCall(const std::shared_ptr<Call<T>>& call, Reply<T> reply) {
   if (!done) return;
   if (reply.ok()) {
     observer_.OnIndex(reply.value.index, call->index_before);
+  } else if (absl::IsUnavailable(reply.refusal.status)) {
+    Leave(*call->node);
   }
   done(std::move(reply));
 }
 
-void Link::Deliver(const CommandRequest& request, CommandDone done) {
-  partition::Partition* target = Target();
+void Link::Deliver(Node& node, const CommandRequest& request,
+                   CommandDone done) {
+  partition::Partition* target = Target(node);
   if (target == nullptr) {
     return done({.refusal = Unreachable(Outcome::kNotProposed)});
   }
@@ -107,7 +132,7 @@ void Link::Deliver(const CommandRequest& request, CommandDone done) {
 }
 
 void Link::Propose(CommandRequest request, CommandDone done) {
-  auto call = StartCall<Applied>(std::move(done));
+  auto call = StartCall<Applied>(*node_, std::move(done));
   if (options_.copy_one_in != 0 && random_.OneIn(options_.copy_one_in) &&
       request.kind != CommandRequest::Kind::kOpenSession) {
     CommandRequest copy = request;
@@ -116,12 +141,12 @@ void Link::Propose(CommandRequest request, CommandDone done) {
     }
     loop_.After(random_.Below(options_.late_ns_max),
                 [this, copy = std::move(copy)] {
-                  Deliver(copy, [](Reply<Applied>) {});
+                  Deliver(AnyNode(), copy, [](Reply<Applied>) {});
                 });
   }
   if (Loses()) return;
   loop_.After(Delay(), [this, call, request = std::move(request)] {
-    Deliver(request, [this, call](Reply<Applied> reply) {
+    Deliver(*call->node, request, [this, call](Reply<Applied> reply) {
       if (Loses()) return;
       loop_.After(Delay(), [this, call, reply = std::move(reply)] {
         FinishCall<Applied>(call, reply);
@@ -131,7 +156,7 @@ void Link::Propose(CommandRequest request, CommandDone done) {
 }
 
 void Link::Query(partition::QueryRequest request, QueryDone done) {
-  auto call = StartCall<session::QueryAnswer>(std::move(done));
+  auto call = StartCall<session::QueryAnswer>(QueryNode(), std::move(done));
   if (Loses()) return;
   loop_.After(Delay(), [this, call, request = std::move(request)] {
     auto answer = [this, call](Reply<session::QueryAnswer> reply) {
@@ -148,7 +173,7 @@ void Link::Query(partition::QueryRequest request, QueryDone done) {
         FinishCall<session::QueryAnswer>(call, reply);
       });
     };
-    partition::Partition* target = Target();
+    partition::Partition* target = Target(*call->node);
     if (target == nullptr) {
       return answer({.refusal = Unreachable(Outcome::kNotProposed)});
     }
@@ -165,8 +190,8 @@ class Link::Stream : public std::enable_shared_from_this<Link::Stream> {
  public:
   class Sink;
 
-  Stream(Link& link, StreamCallbacks callbacks)
-      : link_(link), callbacks_(std::move(callbacks)) {}
+  Stream(Link& link, Node& node, StreamCallbacks callbacks)
+      : link_(link), node_(node), callbacks_(std::move(callbacks)) {}
 
   void Close() {
     callbacks_ = {};
@@ -206,6 +231,7 @@ class Link::Stream : public std::enable_shared_from_this<Link::Stream> {
 
   void End(Refusal refusal) {
     if (std::exchange(ended_, true)) return;
+    if (absl::IsUnavailable(refusal.status)) link_.Leave(node_);
     Later([refusal = std::move(refusal)](Stream& self) {
       auto on_end = std::exchange(self.callbacks_.on_end, nullptr);
       self.callbacks_ = {};
@@ -216,8 +242,8 @@ class Link::Stream : public std::enable_shared_from_this<Link::Stream> {
  private:
   // The partition that serves this attempt, if its process still lives.
   partition::Partition* Server() const {
-    if (!opened_ || incarnation_ != link_.node_.incarnation()) return nullptr;
-    return link_.Target();
+    if (!opened_ || incarnation_ != node_.incarnation()) return nullptr;
+    return link_.Target(node_);
   }
 
   void Writable() {
@@ -239,6 +265,7 @@ class Link::Stream : public std::enable_shared_from_this<Link::Stream> {
   }
 
   Link& link_;
+  Node& node_;
   StreamCallbacks callbacks_;
   bool opened_ = false;
   bool closed_ = false;  // By the client.
@@ -265,26 +292,26 @@ class Link::Stream::Sink : public partition::StreamSink {
 };
 
 std::shared_ptr<Link::Stream> Link::StartStream(
-    StreamCallbacks callbacks,
+    Node& node, StreamCallbacks callbacks,
     std::function<partition::StreamId(partition::Partition&,
                                       std::shared_ptr<partition::StreamSink>)>
         open) {
-  auto stream = std::make_shared<Stream>(*this, std::move(callbacks));
-  loop_.After(Delay(), [this, stream, open = std::move(open)] {
-    partition::Partition* target = Target();
+  auto stream = std::make_shared<Stream>(*this, node, std::move(callbacks));
+  loop_.After(Delay(), [this, &node, stream, open = std::move(open)] {
+    partition::Partition* target = Target(node);
     if (target == nullptr || Loses()) {
       return stream->End(Unreachable(Outcome::kNotProposed));
     }
     const partition::StreamId id =
         open(*target, std::make_shared<Stream::Sink>(stream));
-    stream->Opened(node_.incarnation(), id);
+    stream->Opened(node.incarnation(), id);
   });
   return stream;
 }
 
 std::shared_ptr<Link::Stream> Link::OpenStream(CommandRequest request,
                                                StreamCallbacks callbacks) {
-  return StartStream(std::move(callbacks),
+  return StartStream(*node_, std::move(callbacks),
                      [request = std::move(request)](
                          partition::Partition& target,
                          std::shared_ptr<partition::StreamSink> sink) {
@@ -294,7 +321,7 @@ std::shared_ptr<Link::Stream> Link::OpenStream(CommandRequest request,
 
 std::shared_ptr<Link::Stream> Link::OpenQuery(partition::QueryRequest request,
                                               StreamCallbacks callbacks) {
-  return StartStream(std::move(callbacks),
+  return StartStream(QueryNode(), std::move(callbacks),
                      [request = std::move(request)](
                          partition::Partition& target,
                          std::shared_ptr<partition::StreamSink> sink) {

@@ -1,6 +1,8 @@
-// Link is how one client reaches one partition: through a network that delays
-// and loses requests and answers, breaks connections, and sometimes delivers a
-// copy of a request long after the client has its answer.
+// Link is how one client reaches one partition: by one of its nodes at a time,
+// through a network that delays and loses requests and answers, breaks
+// connections, and sometimes delivers a copy of a request, to any node, long
+// after the client has its answer. When a node does not answer, or says that it
+// cannot, the link goes on with the one that is said to lead, or with another.
 //
 // Not thread-safe: the whole simulation runs on one thread.
 
@@ -10,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/random.h"
@@ -34,6 +37,8 @@ struct LinkOptions {
   uint64_t break_one_in = 0;
   // The client takes an unanswered call for failed.
   uint64_t timeout_ns = 2 * kSeconds;
+  // One query in so many, and one stream of a query, goes to any node. 0: none.
+  uint64_t any_node_one_in = 0;
 };
 
 // What everybody who uses one partition has seen of it, as the oracles need it
@@ -66,8 +71,9 @@ struct LinkFaults {
 
 class Link {
  public:
-  // All references must outlive it.
-  Link(EventLoop& loop, Node& node, base::PartitionId partition,
+  // All references must outlive it. REQUIRES: `nodes`, those that have a
+  // replica, is not empty.
+  Link(EventLoop& loop, std::vector<Node*> nodes, base::PartitionId partition,
        const LinkOptions& options, const LinkFaults& faults, uint64_t seed,
        AnswerObserver& observer);
 
@@ -102,25 +108,35 @@ class Link {
   struct Call;
 
   // Null if the node is down.
-  partition::Partition* Target() const;
+  partition::Partition* Target(const Node& node) const {
+    return node.Find(partition_);
+  }
+  Node& AnyNode() { return *nodes_[random_.Below(nodes_.size())]; }
+  // The node for a query.
+  Node& QueryNode();
+  // `node` did not help: goes on with another, unless that was done already.
+  void Leave(const Node& node);
   uint64_t Delay();
   bool Loses();
-  // Delivers `request` now; `done` gets the answer, when there is one.
-  void Deliver(const partition::CommandRequest& request, CommandDone done);
+  // Delivers `request` to `node` now; `done` gets the answer, when there is
+  // one.
+  void Deliver(Node& node, const partition::CommandRequest& request,
+               CommandDone done);
   template <class T>
   std::shared_ptr<Call<T>> StartCall(
-      std::function<void(partition::Reply<T>)> done);
+      Node& node, std::function<void(partition::Reply<T>)> done);
   template <class T>
   void FinishCall(const std::shared_ptr<Call<T>>& call,
                   partition::Reply<T> reply);
   std::shared_ptr<Stream> StartStream(
-      StreamCallbacks callbacks,
+      Node& node, StreamCallbacks callbacks,
       std::function<partition::StreamId(partition::Partition&,
                                         std::shared_ptr<partition::StreamSink>)>
           open);
 
   EventLoop& loop_;
-  Node& node_;
+  const std::vector<Node*> nodes_;
+  Node* node_;  // The one it uses.
   const base::PartitionId partition_;
   LinkOptions options_;
   const LinkFaults faults_;

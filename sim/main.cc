@@ -19,7 +19,7 @@ ABSL_FLAG(bool, keep_going, false, "run the other seeds after a failure too");
 
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
-      "simulates a node and its clients, one run for each seed");
+      "simulates clusters and their clients, one run for each seed");
   absl::ParseCommandLine(argc, argv);
   uint64_t from = absl::GetFlag(FLAGS_from);
   uint64_t count = absl::GetFlag(FLAGS_seeds);

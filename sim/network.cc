@@ -18,6 +18,7 @@ class Network::Port : public partition::Transport {
   void Send(base::PartitionId partition,
             std::vector<raft::Message> messages) override {
     for (raft::Message& message : messages) {
+      if (network_.on_send_) network_.on_send_(partition, message);
       const raft::ReplicaId to = message.to;
       network_.Send(node_, partition, to, std::move(message));
     }

@@ -7,6 +7,7 @@
 #define SIM_NETWORK_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -41,6 +42,12 @@ class Network {
   void Attach(base::NodeId node, partition::Receiver& receiver);
   void Detach(base::NodeId node);
 
+  // Called with every raft message as it leaves its sender.
+  void set_on_send(
+      std::function<void(base::PartitionId, const raft::Message&)> on_send) {
+    on_send_ = std::move(on_send);
+  }
+
   // What `node` sends through, and says by SetMembers who lives where. Must not
   // outlive the network.
   std::unique_ptr<partition::Transport> TransportOf(base::NodeId node);
@@ -69,6 +76,7 @@ class Network {
   EventLoop& loop_;
   NetworkOptions options_;
   base::Random random_;
+  std::function<void(base::PartitionId, const raft::Message&)> on_send_;
   std::map<std::pair<base::PartitionId, raft::ReplicaId>, base::NodeId> places_;
   std::map<base::NodeId, partition::Receiver*> receivers_;
   std::set<std::pair<base::NodeId, base::NodeId>> cuts_;

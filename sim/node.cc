@@ -14,6 +14,7 @@ struct Node::Process {
   storage::LogStore* raw_store = nullptr;  // Of the disk.
   std::unique_ptr<storage::LogStore> wrapped_store;
   std::vector<std::unique_ptr<SimExecutor>> executors;
+  std::map<base::PartitionId, base::NodeId> leaders;
   std::unique_ptr<partition::Host> host;
 };
 
@@ -26,7 +27,13 @@ Node::Node(EventLoop& loop, Network& network, const session::Registry& registry,
       random_(seed),
       clock_(loop, options.clock_rate_ppm),
       disk_(loop, options.disk, random_.Next(), observer),
-      transport_(network.TransportOf(options.id)) {}
+      port_(network.TransportOf(options.id)),
+      transport_(port_.get()) {
+  if (options.wrap_transport) {
+    wrapped_transport_ = options.wrap_transport(*port_);
+    transport_ = wrapped_transport_.get();
+  }
+}
 
 Node::~Node() {
   if (is_up()) Crash(Disk::Loss::kNothing);
@@ -38,9 +45,8 @@ absl::Status Node::Start() {
   process_ = std::make_unique<Process>();
   process_->raw_store = &disk_.Open();
   if (!created_) {
-    for (base::PartitionId id : options_.partitions) {
-      RETURN_IF_ERROR(
-          process_->raw_store->CreatePartition(id, options_.configuration));
+    for (const auto& [id, configuration] : options_.partitions) {
+      RETURN_IF_ERROR(process_->raw_store->CreatePartition(id, configuration));
     }
     created_ = true;
   }
@@ -81,6 +87,12 @@ absl::Status Node::Start() {
     if (!partition->out_of_service()) continue;
     return absl::DataLossError(absl::StrCat(
         "partition ", partition->id().value(), " could not be loaded"));
+  }
+  for (partition::Partition* one : process_->host->All()) {
+    one->AddLeaderListener([process = process_.get(),
+                            id = one->id()](const partition::LeaderInfo& info) {
+      process->leaders[id] = info.leader_node;
+    });
   }
   network_.Attach(options_.id, *process_->host);
   process_->host->Start();
@@ -129,6 +141,12 @@ void Node::Pause(uint64_t virtual_ns, bool suspended) {
 partition::Partition* Node::Find(base::PartitionId id) const {
   if (!is_up() || process_->host == nullptr) return nullptr;
   return process_->host->Find(id);
+}
+
+base::NodeId Node::LeaderHint(base::PartitionId id) const {
+  if (!is_up()) return {};
+  const auto found = process_->leaders.find(id);
+  return found == process_->leaders.end() ? base::NodeId{} : found->second;
 }
 
 storage::LogStore& Node::store() const {

@@ -9,8 +9,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
@@ -33,8 +33,7 @@ namespace sim {
 struct NodeOptions {
   base::NodeId id;
   // The groups this node is created with.
-  std::vector<base::PartitionId> partitions;
-  raft::Configuration configuration;
+  std::map<base::PartitionId, raft::Configuration> partitions;
 
   partition::Options partition;
   DiskOptions disk;
@@ -45,6 +44,9 @@ struct NodeOptions {
   // Test of the oracles: puts itself between the process and its store.
   std::function<std::unique_ptr<storage::LogStore>(storage::LogStore&)>
       wrap_store;
+  // And between the process and the network.
+  std::function<std::unique_ptr<partition::Transport>(partition::Transport&)>
+      wrap_transport;
 };
 
 class Node {
@@ -84,6 +86,8 @@ class Node {
   // Null: the process is down, or has no such partition. Valid until the
   // process ends.
   partition::Partition* Find(base::PartitionId id) const;
+  // The node that this one takes for the leader of `id`; 0: unknown.
+  base::NodeId LeaderHint(base::PartitionId id) const;
   // The store of the process. REQUIRES: is_up().
   storage::LogStore& store() const;
 
@@ -103,7 +107,10 @@ class Node {
   base::Random random_;
   SimClock clock_;
   Disk disk_;
-  const std::unique_ptr<partition::Transport> transport_;
+  const std::unique_ptr<partition::Transport> port_;
+  // What the process sends through: port_, perhaps wrapped.
+  std::unique_ptr<partition::Transport> wrapped_transport_;
+  partition::Transport* transport_ = nullptr;
   std::function<void(storage::LogStore&)> on_open_;
   std::function<void(absl::Status)> on_exit_;
 

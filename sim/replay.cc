@@ -30,10 +30,12 @@ session::LogEntry ToLogEntry(const raft::Entry& entry) {
 }  // namespace
 
 Replay::Replay(base::PartitionId partition, const session::Registry& registry,
-               const session::Limits& limits, Judge& judge)
+               const session::Limits& limits, const Consensus& consensus,
+               Judge& judge)
     : partition_(partition),
       registry_(registry),
       limits_(limits),
+      consensus_(consensus),
       judge_(judge),
       state_machine_(registry, limits) {
   // Its cuts would never be written.
@@ -44,77 +46,24 @@ void Replay::Fail(absl::string_view what) const {
   judge_.Fail(absl::StrCat("partition ", partition_.value(), ": ", what));
 }
 
-void Replay::OnQueued(const DiskWrite& write) {
-  if (write.hard_state.has_value()) {
-    const raft::HardState& next = *write.hard_state;
-    const raft::HardState& last = queued_hard_state_;
-    if (next.term < last.term) Fail("the term went back");
-    if (next.term == last.term && last.voted_for != raft::ReplicaId{} &&
-        next.voted_for != last.voted_for) {
-      Fail("two votes in one term (P1)");
-    }
-    if (next.commit_index < last.commit_index) Fail("commit went back (P29)");
-    queued_hard_state_ = next;
-  }
-  if (!write.entries.empty()) {
-    const raft::Index first = write.entries.front().index;
-    if (first > queued_last_ + 1) Fail("a hole in the log (P22)");
-    if (first.value() <= chains_.size()) {
-      Fail("a durable entry of a sole voter is overwritten (P29)");
-    }
-    queued_last_ = write.entries.back().index;
-  }
-  if (write.trim_below.has_value()) {
-    const raft::Index image = write.image.has_value()
-                                  ? write.image->position.index
-                                  : image_.position.index;
-    if (*write.trim_below > image + 1) {
-      Fail("the log is trimmed beyond its image (P35)");
-    }
-  }
-}
-
-void Replay::OnSync() {
-  if (!found_.has_value()) return;
-  for (const raft::Entry& entry : found_->entries) Append(entry);
-  durable_hard_state_ = found_->hard_state;
-  image_ = found_->image;
-  found_.reset();
-}
-
-void Replay::OnDurable(const DiskWrite& write) {
-  if (write.hard_state.has_value()) durable_hard_state_ = *write.hard_state;
-  for (const raft::Entry& entry : write.entries) Append(entry);
-  if (write.trim_below.has_value()) ++trim_count_;
-  if (!write.image.has_value()) return;
-  image_ = *write.image;
+void Replay::OnImage(const storage::ImagePointer& image) {
   ++image_count_;
-  const auto digest = digests_.find(image_.checkpoint);
+  const auto digest = digests_.find(image.checkpoint);
   if (digest == digests_.end()) {
-    Fail(absl::StrCat("an image of checkpoint ", image_.checkpoint,
+    Fail(absl::StrCat("an image of checkpoint ", image.checkpoint,
                       ", which is not in the log"));
-  } else if (digest->second != image_.digest) {
-    Fail(absl::StrCat("the image of checkpoint ", image_.checkpoint,
+  } else if (digest->second != image.digest) {
+    Fail(absl::StrCat("the image of checkpoint ", image.checkpoint,
                       " has not the digest that replay has (P51)"));
   }
 }
 
 void Replay::Append(const raft::Entry& entry) {
-  if (entry.index.value() != chains_.size() + 1) {
-    return Fail(absl::StrCat("entry ", entry.index.value(), " behind ",
-                             chains_.size(), " (P22)"));
-  }
-  const uint64_t previous = chains_.empty() ? 0 : chains_.back();
-  if (raft::ChainOf(previous, partition_, entry) != entry.chain) {
-    return Fail(absl::StrCat("entry ", entry.index.value(),
-                             " does not continue the chain (P22)"));
-  }
   if (entry.time_ns < last_time_ns_) {
     Fail(absl::StrCat("log time went back at entry ", entry.index.value(),
                       " (P50)"));
   }
   last_time_ns_ = entry.time_ns;
-  chains_.push_back(entry.chain);
 
   multiraft::disk::v1::Command command;
   const absl::string_view bytes = entry.bytes();
@@ -159,56 +108,15 @@ void Replay::OnAnswer(session::CommandKey command,
   }
 }
 
-void Replay::AuditRestart(storage::LogStore& store) { Audit(store, true); }
-void Replay::AuditLive(storage::LogStore& store) { Audit(store, false); }
-
-void Replay::Audit(storage::LogStore& store, bool is_restart) {
+void Replay::Audit(storage::LogStore& store,
+                   const storage::StoredPartition& stored) {
   ++audit_count_;
-  absl::StatusOr<storage::StoredPartition> stored =
-      store.LoadPartition(partition_);
-  if (!stored.ok()) {
-    return Fail(
-        absl::StrCat("the disk does not load: ", stored.status().ToString()));
+  const raft::Index chosen = consensus_.chosen();
+  if (stored.image.position.index > chosen) {
+    return Fail("an image of entries that are not chosen (P29)");
   }
-  const raft::HardState& hard_state = stored->hard_state;
-  if (hard_state.term < durable_hard_state_.term ||
-      (hard_state.term == durable_hard_state_.term &&
-       durable_hard_state_.voted_for != raft::ReplicaId{} &&
-       hard_state.voted_for != durable_hard_state_.voted_for)) {
-    Fail("a durable term or vote is gone (P1)");
-  }
-  if (stored->image.position.index < image_.position.index) {
-    Fail("a durable image is gone");
-  }
-  raft::Index last = stored->image.position.index;
-  std::vector<raft::Entry> beyond;
-  for (const raft::Entry& entry : stored->entries) {
-    last = entry.index;
-    if (entry.index.value() <= chains_.size()) {
-      if (chains_[entry.index.value() - 1] != entry.chain) {
-        Fail(absl::StrCat("entry ", entry.index.value(),
-                          " is not the one that was durable (P29)"));
-      }
-    } else {
-      beyond.push_back(entry);
-    }
-  }
-  if (last.value() < chains_.size()) {
-    Fail(absl::StrCat("durable entries are gone: the log ends at ",
-                      last.value(), ", it was durable up to ", chains_.size()));
-  }
-  if (is_restart) {
-    queued_hard_state_ = hard_state;
-    queued_last_ = last;
-    found_ = {.hard_state = hard_state,
-              .image = stored->image,
-              .entries = std::move(beyond)};
-  }
-  // An image in the page cache may be ahead of what is durable.
-  if (stored->image.position.index.value() > chains_.size()) return;
-
   absl::StatusOr<std::unique_ptr<session::StateMachine>> restored =
-      Restore(store, *stored, raft::Index{chains_.size()});
+      Restore(store, stored);
   if (!restored.ok()) {
     return Fail(absl::StrCat("the image does not load: ",
                              restored.status().ToString()));
@@ -216,15 +124,14 @@ void Replay::Audit(storage::LogStore& store, bool is_restart) {
   if ((*restored)->index() != state_machine_.index() ||
       (*restored)->time_ns() != state_machine_.time_ns() ||
       (*restored)->FullDigest() != state_machine_.FullDigest()) {
-    Fail(absl::StrCat("image ", stored->image.position.index.value(),
-                      " and the log up to ", chains_.size(),
+    Fail(absl::StrCat("image ", stored.image.position.index.value(),
+                      " and the log up to ", chosen.value(),
                       " do not make the state that replay has (P51)"));
   }
 }
 
 absl::StatusOr<std::unique_ptr<session::StateMachine>> Replay::Restore(
-    storage::LogStore& store, const storage::StoredPartition& stored,
-    raft::Index last) const {
+    storage::LogStore& store, const storage::StoredPartition& stored) const {
   auto state_machine =
       std::make_unique<session::StateMachine>(registry_, limits_);
   state_machine->set_hold_checkpoints(true);
@@ -252,11 +159,20 @@ absl::StatusOr<std::unique_ptr<session::StateMachine>> Replay::Restore(
                                  .machine_version = image.machine_version,
                                  .checkpoint = image.checkpoint,
                                  .digest = image.digest}));
-  for (const raft::Entry& entry : stored.entries) {
-    if (entry.index > last) break;
+  raft::Index applied = image.position.index;
+  const auto apply = [&](const raft::Entry& entry) {
     state_machine->Apply(ToLogEntry(entry));
     state_machine->TakeEffects();
+    applied = entry.index;
+  };
+  for (const raft::Entry& entry : stored.entries) {
+    if (entry.index > consensus_.chosen() ||
+        entry.chain != consensus_.entry(entry.index).chain) {
+      break;  // Not chosen: to be replaced.
+    }
+    apply(entry);
   }
+  while (applied < consensus_.chosen()) apply(consensus_.entry(applied + 1));
   return state_machine;
 }
 

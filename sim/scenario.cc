@@ -37,6 +37,12 @@ void DrawDisk(base::Random& random, DiskOptions& options) {
   options.stall_ns = random.Between(10, 400) * kMillis;
 }
 
+void DrawNetwork(base::Random& random, NetworkOptions& options) {
+  options.delay_ns_max = options.delay_ns_min + random.Below(20) * kMillis;
+  options.lose_one_in = random.OneIn(3) ? 0 : random.Between(10, 200);
+  options.repeat_one_in = random.OneIn(3) ? 0 : random.Between(10, 200);
+}
+
 void DrawLink(base::Random& random, LinkOptions& options) {
   options.delay_ns_max = options.delay_ns_min + random.Below(20) * kMillis;
   options.lose_one_in = random.OneIn(4) ? 0 : random.Between(5, 100);
@@ -51,7 +57,8 @@ void DrawLink(base::Random& random, LinkOptions& options) {
 Scenario Scenario::Draw(uint64_t seed) {
   base::Random random(seed);
   Scenario scenario;
-  scenario.partitions = random.Between(1, 4);
+  scenario.nodes = random.OneIn(5) ? 1 : random.OneIn(4) ? 5 : 3;
+  scenario.partitions = random.Between(1, scenario.nodes == 1 ? 4 : 2);
   scenario.workers = random.Between(1, 3);
   scenario.sleepers = random.Below(3);
   scenario.maps = random.Between(1, 2);
@@ -64,13 +71,23 @@ Scenario Scenario::Draw(uint64_t seed) {
       random.OneIn(8) ? 0 : random.Between(100, 2000) * kMillis;
   scenario.down_ns_max = random.Between(10, 1500) * kMillis;
   scenario.pause_ns_max = random.Between(10, 3000) * kMillis;
+  scenario.cut_ns_max = random.Between(10, 3000) * kMillis;
   scenario.disk_errors = random.OneIn(3);
 
-  scenario.clock_rate_ppm = random.Between(kRatePpmMin, kRatePpmMax);
   scenario.task_delay_ns_max = random.Between(0, 500) * kMicros;
   DrawPartition(random, scenario.partition);
   DrawDisk(random, scenario.disk);
+  DrawNetwork(random, scenario.network);
   DrawLink(random, scenario.link);
+
+  if (scenario.nodes > 1) {
+    // Images do not travel yet: what a follower lacks must be in the log, all
+    // of it, for the first checkpoint of a process trims what the one before
+    // kept.
+    scenario.partition.checkpoint_log_bytes = 1 << 30;
+    scenario.partition.checkpoint_dirty_bytes = 1 << 30;
+    scenario.partition.checkpoint_interval_ns = 1'000'000 * kSeconds;
+  }
 
   scenario.workload.think_ns_max = random.Between(1, 150) * kMillis;
   scenario.workload.lanes = random.Between(1, 4);

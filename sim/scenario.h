@@ -16,6 +16,7 @@
 namespace sim {
 
 struct Scenario {
+  uint64_t nodes = 1;
   uint64_t partitions = 1;
   uint64_t workers = 2;  // Of each partition.
   uint64_t sleepers = 1;
@@ -30,9 +31,9 @@ struct Scenario {
   uint64_t fault_ns_mean = 1 * kSeconds;
   uint64_t down_ns_max = 1 * kSeconds;
   uint64_t pause_ns_max = 2 * kSeconds;
+  uint64_t cut_ns_max = 2 * kSeconds;
   bool disk_errors = false;
 
-  uint64_t clock_rate_ppm = 1'000'000;
   uint64_t task_delay_ns_max = 20 * kMicros;
   partition::Options partition;
   DiskOptions disk;
@@ -40,7 +41,7 @@ struct Scenario {
   LinkOptions link;
   Workload::Options workload;
 
-  // The bounds of clock_rate_ppm.
+  // The bounds of the rate of each node's clock.
   static constexpr uint64_t kRatePpmMin = 900'000;
   static constexpr uint64_t kRatePpmMax = 1'100'000;
 

@@ -7,7 +7,7 @@
 namespace sim {
 namespace {
 
-constexpr uint64_t kBlocks = 20;
+constexpr uint64_t kBlocks = 50;
 constexpr uint64_t kSeedsOfABlock = 10;
 
 class SeedsTest : public testing::TestWithParam<uint64_t> {};
@@ -38,8 +38,9 @@ TEST(SimTest, TheSameSeedIsTheSameRun) {
 // A run in which nothing happens proves nothing.
 TEST(SimTest, RunsMeetWhatTheyAreFor) {
   RunResult sum;
-  for (uint64_t seed = 1; seed <= 10; ++seed) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
     const RunResult result = RunSeed(seed);
+    sum.terms += result.terms;
     sum.calls += result.calls;
     sum.images += result.images;
     sum.trims += result.trims;
@@ -47,12 +48,13 @@ TEST(SimTest, RunsMeetWhatTheyAreFor) {
     sum.audits += result.audits;
     sum.changes += result.changes;
   }
-  EXPECT_GT(sum.calls, 2000u);
+  EXPECT_GT(sum.terms, 50u);
+  EXPECT_GT(sum.calls, 8000u);
   EXPECT_GT(sum.images, 200u);
   EXPECT_GT(sum.trims, 50u);
-  EXPECT_GT(sum.crashes, 20u);
-  EXPECT_GT(sum.audits, 100u);
-  EXPECT_GT(sum.changes, 500u);
+  EXPECT_GT(sum.crashes, 80u);
+  EXPECT_GT(sum.audits, 400u);
+  EXPECT_GT(sum.changes, 2000u);
 }
 
 TEST(ReportTest, AFailureTellsItsSeedAndTheCommandThatReplaysIt) {

@@ -523,7 +523,7 @@ void Workload::AddSleeper(Client& client, uint64_t awake_ns) {
   auto probe = std::make_shared<std::function<void()>>();
   *probe = [this, &client, punctual = punctual_, weak = std::weak_ptr(probe)] {
     if (!client.has_session()) return SleeperGone(client, punctual);
-    client.Probe([this, probe = weak.lock()] {
+    client.Probe([this, probe = weak.lock()](bool) {
       loop_.After(random_.Between(20 * kMillis, 200 * kMillis),
                   [probe] { (*probe)(); });
     });

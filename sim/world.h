@@ -1,7 +1,8 @@
-// World is one run: a node with its partitions and their clients, things going
-// wrong for a while, and two judgements. While they go wrong, nothing that was
-// promised may be broken; when they end, everything pending is answered, live
-// sessions go on, dead ones expire, and a fresh client can work.
+// World is one run: a cluster of nodes with its partitions and their clients,
+// things going wrong for a while, and two judgements. While they go wrong,
+// nothing that was promised may be broken; when they end, everything pending is
+// answered, live sessions go on, dead ones expire, all replicas get the same,
+// and a fresh client can work.
 //
 // Not thread-safe: the whole simulation runs on one thread.
 
@@ -14,16 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/random.h"
+#include "partition/transport.h"
 #include "session/registry.h"
-#include "sim/disk.h"
-#include "sim/event_loop.h"
-#include "sim/judge.h"
 #include "sim/link.h"
-#include "sim/network.h"
-#include "sim/node.h"
-#include "sim/scenario.h"
 #include "storage/log_store.h"
 
 namespace sim {
@@ -33,9 +27,12 @@ struct Defect {
   std::function<std::unique_ptr<storage::LogStore>(storage::LogStore&,
                                                    uint64_t seed)>
       wrap_store;
+  std::function<std::unique_ptr<partition::Transport>(partition::Transport&,
+                                                      uint64_t seed)>
+      wrap_transport;
   LinkFaults link;
   const session::Registry* registry = nullptr;  // Instead of the built-in one.
-  uint64_t clock_rate_ppm = 0;                  // 0: the scenario's.
+  uint64_t clock_rate_ppm = 0;                  // 0: drawn for each node.
 };
 
 struct RunResult {
@@ -45,7 +42,8 @@ struct RunResult {
   // What the run was like.
   uint64_t events = 0;
   uint64_t calls = 0;
-  uint64_t entries = 0;
+  uint64_t entries = 0;  // Chosen.
+  uint64_t terms = 0;    // That had a leader with followers.
   uint64_t images = 0;
   uint64_t trims = 0;  // Of a log, behind an image.
   uint64_t crashes = 0;
