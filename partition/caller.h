@@ -50,8 +50,8 @@ struct Reply {
 };
 
 // Completion is called exactly once. Destroying one that was not called
-// completes it as Unavailable with outcome unknown. Runs on the partition's
-// worker, last in a turn, or, when the request is refused at the door (mailbox
+// completes it as Unavailable with outcome unknown. Runs in the partition's
+// turns, last in each, or, when the request is refused at the door (mailbox
 // full, stopped), on the calling thread; must not block.
 template <class T>
 class Completion {
@@ -88,8 +88,8 @@ class Completion {
   Function function_;
 };
 
-// One open stream of outputs. All calls come from the partition's worker, last
-// in a turn (End also from the opening thread, when the request is refused at
+// One open stream of outputs. All calls come from the partition's turns, last
+// in each (End also from the opening thread, when the request is refused at
 // the door), and must not block.
 class StreamSink {
  public:

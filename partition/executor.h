@@ -1,7 +1,9 @@
-// Executor is the port to a thread of work: tasks run one at a time, in the
-// order they were posted. Every partition belongs to exactly one.
+// Executor is the port to a line of work: tasks run one at a time, in the order
+// they were posted, each seeing all that the ones before it did. Every
+// partition belongs to exactly one.
 //
-// Two implementations: Worker (a real thread) and the simulation's event loop.
+// Two implementations: Worker (a real thread, which others may help) and the
+// simulation's event loop.
 
 #ifndef PARTITION_EXECUTOR_H_
 #define PARTITION_EXECUTOR_H_
@@ -16,8 +18,10 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
-  // Runs `task` soon. Thread-safe; never runs it inline. After the executor
-  // has stopped the task is destroyed without running.
+  // Runs `task` soon. Thread-safe; never runs it inline: the caller may hold
+  // locks that the task needs. A caller in a base::HelpScope may find itself
+  // running it where that scope ends. After the executor has stopped the task
+  // is destroyed without running.
   virtual void Post(absl::AnyInvocable<void()> task) = 0;
 
   // Runs `task` after `delay_ns` of monotonic time. Thread-safe.

@@ -48,8 +48,11 @@ void Worker::Post(Task task) {
   base::MutexLock lock(mu_);
   if (stopping_) return;
   posted_.push_back(std::move(task));
-  // A running thread looks at the queue before it waits, so it needs no signal.
-  if (std::exchange(waiting_, false)) wake_.Signal();
+  // Who runs looks at the queue afterwards, so it needs no signal.
+  if (is_running_ || !waiting_) return;
+  if (base::HelpScope::Promise(*this)) return;
+  waiting_ = false;
+  wake_.Signal();
 }
 
 void Worker::PostAfter(uint64_t delay_ns, Task task) {
@@ -65,38 +68,57 @@ void Worker::PostAfter(uint64_t delay_ns, Task task) {
   if (std::exchange(waiting_, false)) wake_.Signal();
 }
 
+void Worker::Help() {
+  {
+    base::MutexLock lock(mu_);
+    // While stopping, the worker's thread runs what is left.
+    if (is_running_ || stopping_ || posted_.empty()) return;
+    is_running_ = true;
+    running_.swap(posted_);
+  }
+  RunTasks();
+
+  // Signalled under the lock: as soon as it is free, Stop may go on and the
+  // worker be destroyed.
+  base::MutexLock lock(mu_);
+  is_running_ = false;
+  const bool more = !posted_.empty() || held_up_ || stopping_;
+  if (more && std::exchange(waiting_, false)) wake_.Signal();
+}
+
 void Worker::Run() {
-  std::vector<Task> batch;
   while (true) {
     {
       base::MutexLock lock(mu_);
-      if (!Take(batch)) return;
+      if (!Take()) return;
+      is_running_ = true;
     }
-    for (Task& task : batch) {
-      task();
-      task = nullptr;  // What it owns goes before the next task runs.
-    }
-    batch.clear();
+    RunTasks();
+    base::MutexLock lock(mu_);
+    is_running_ = false;
   }
 }
 
-bool Worker::Take(std::vector<Task>& batch) {
-  while (true) {
-    batch.swap(posted_);
-    if (stopping_) return !batch.empty();
+void Worker::RunTasks() {
+  for (Task& task : running_) {
+    task();
+    task = nullptr;  // What it owns goes before the next task runs.
+  }
+  running_.clear();
+}
 
-    // Timers that are due run also when tasks never end: log time, expiries and
-    // heartbeats depend on them.
+bool Worker::Take() {
+  while (true) {
     int64_t wait_ns = -1;
-    if (!timers_.empty()) {
-      const int64_t now = clock_.MonotonicNanos();
-      while (!timers_.empty() && timers_.top().due_ns <= now) {
-        batch.push_back(std::move(timers_.top().task));
-        timers_.pop();
-      }
-      if (!timers_.empty()) wait_ns = timers_.top().due_ns - now;
+    held_up_ = is_running_;
+    if (!held_up_) {
+      running_.swap(posted_);
+      if (stopping_) return !running_.empty();
+      // Timers that are due run also when tasks never end: log time, expiries
+      // and heartbeats depend on them.
+      wait_ns = TakeDueTimers();
+      if (!running_.empty()) return true;
     }
-    if (!batch.empty()) return true;
 
     waiting_ = true;
     if (wait_ns < 0) {
@@ -106,6 +128,16 @@ bool Worker::Take(std::vector<Task>& batch) {
     }
     waiting_ = false;
   }
+}
+
+int64_t Worker::TakeDueTimers() {
+  if (timers_.empty()) return -1;
+  const int64_t now = clock_.MonotonicNanos();
+  while (!timers_.empty() && timers_.top().due_ns <= now) {
+    running_.push_back(std::move(timers_.top().task));
+    timers_.pop();
+  }
+  return timers_.empty() ? -1 : timers_.top().due_ns - now;
 }
 
 }  // namespace server

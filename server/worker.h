@@ -1,7 +1,10 @@
-// Worker is an Executor on a thread of its own: one runs the turns of the
+// Worker is an Executor with a thread of its own: one runs the turns of the
 // partitions that belong to it.
 //
-// Tasks that were posted run first, then timers that are due, and so on.
+// Tasks that were posted run first, then timers that are due, and so on. While
+// the thread sleeps, a thread in a base::HelpScope runs what it has posted
+// itself: one batch, with the same order and exclusion. Then the worker's own
+// thread goes on, if there is more. Timers always run on the worker's thread.
 
 #ifndef SERVER_WORKER_H_
 #define SERVER_WORKER_H_
@@ -14,12 +17,13 @@
 
 #include "absl/functional/any_invocable.h"
 #include "base/clock.h"
+#include "base/help_scope.h"
 #include "base/mutex.h"
 #include "partition/executor.h"
 
 namespace server {
 
-class Worker : public partition::Executor {
+class Worker : public partition::Executor, public base::Helped {
  public:
   // `name` is the thread's, at most 15 bytes. `clock` must outlive the worker.
   Worker(std::string name, base::Clock& clock);
@@ -29,12 +33,13 @@ class Worker : public partition::Executor {
   // Starts the thread. Once.
   void Start();
 
-  // Runs what was posted before, and joins the thread; timers that still wait
-  // are destroyed without running. May be called again.
+  // Runs what was posted before, waits for whoever helps, and joins the thread;
+  // timers that still wait are destroyed without running. May be called again.
   void Stop();
 
   void Post(absl::AnyInvocable<void()> task) override;
   void PostAfter(uint64_t delay_ns, absl::AnyInvocable<void()> task) override;
+  void Help() override;
 
  private:
   using Task = absl::AnyInvocable<void()>;
@@ -52,20 +57,30 @@ class Worker : public partition::Executor {
   };
 
   void Run();
-  // Moves to `batch` what may run now; waits for it, and returns false when
-  // there will be nothing more.
-  bool Take(std::vector<Task>& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // For the worker's thread: moves to running_ what may run now; waits for it,
+  // and returns false when there will be nothing more.
+  bool Take() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Moves to running_ the timers that are due. Returns how long the next one
+  // has to wait, negative if there is none.
+  int64_t TakeDueTimers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RunTasks();
 
   const std::string name_;
   base::Clock& clock_;
   std::thread thread_;
+
+  // Belongs to the thread that set is_running_.
+  std::vector<Task> running_;
 
   base::Mutex mu_;
   base::CondVar wake_;
   std::vector<Task> posted_ ABSL_GUARDED_BY(mu_);
   std::priority_queue<Timer> timers_ ABSL_GUARDED_BY(mu_);
   uint64_t timers_posted_ ABSL_GUARDED_BY(mu_) = 0;
-  bool waiting_ ABSL_GUARDED_BY(mu_) = false;
+  bool is_running_ ABSL_GUARDED_BY(mu_) = false;  // A thread runs tasks.
+  bool waiting_ ABSL_GUARDED_BY(mu_) = false;     // The worker's own.
+  // It waits for a helper to end, though it has something to run.
+  bool held_up_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 };
 
