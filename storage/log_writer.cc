@@ -13,6 +13,7 @@ LogWriter::LogWriter(Database& database, const FileSystem& file_system,
       file_system_(file_system),
       watermark_(watermark),
       fence_(fence),
+      writing_{.batch = database.NewBatch()},
       gathering_{.batch = database.NewBatch()},
       extents_(std::move(extents)),
       thread_([this] {
@@ -23,7 +24,6 @@ LogWriter::LogWriter(Database& database, const FileSystem& file_system,
 LogWriter::~LogWriter() { Stop(); }
 
 void LogWriter::Write(LogWrite write) {
-  bool wake = false;
   bool stopped = false;
   {
     base::MutexLock lock(mu_);
@@ -35,10 +35,9 @@ void LogWriter::Write(LogWrite write) {
           << ", which does not exist";
       EncodeLogWrite(write, extent->second, gathering_.batch);
       gathering_.done.push_back(std::move(write.done));
-      wake = std::exchange(idle_, false);
+      Gathered();
     }
   }
-  if (wake) queued_.Signal();
   if (stopped && write.done) {
     write.done(absl::UnavailableError("the store is closed"));
   }
@@ -53,10 +52,10 @@ bool LogWriter::Create(base::PartitionId partition,
       extents_[partition] =
           EncodeNewPartition(partition, configuration, gathering_.batch);
       gathering_.done.push_back(std::move(done));
-      idle_ = false;
+      // Never left to the caller, who waits for it.
+      if (!is_writing_ && std::exchange(waiting_, false)) queued_.Signal();
     }
   }
-  queued_.Signal();
   if (done) done(absl::UnavailableError("the store is closed"));
   return true;
 }
@@ -79,33 +78,74 @@ void LogWriter::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void LogWriter::Gathered() {
+  // Who writes looks at what has gathered afterwards.
+  if (is_writing_ || !waiting_) return;
+  // A lone write is its caller's. Where several share a sync, callers have
+  // better to do than to wait for the disk.
+  if (last_batch_ <= 1 && base::HelpScope::Promise(*this)) return;
+  waiting_ = false;
+  queued_.Signal();
+}
+
+void LogWriter::Begin() {
+  is_writing_ = true;
+  std::swap(gathering_, writing_);
+  last_batch_ = writing_.done.size();
+}
+
 void LogWriter::Run() {
-  Gathering writing{.batch = database_.NewBatch()};
   while (true) {
     {
       base::MutexLock lock(mu_);
-      while (gathering_.done.empty() && !stopping_) {
-        idle_ = true;
+      while (is_writing_ || (gathering_.done.empty() && !stopping_)) {
+        waiting_ = true;
         queued_.Wait(mu_);
+        waiting_ = false;
       }
-      idle_ = false;
       if (gathering_.done.empty()) return;
-      std::swap(gathering_, writing);
+      Begin();
     }
-    Complete(writing);
-    writing.batch.Clear();
-    writing.done.clear();
+    const absl::Status result = WriteSynced();
+    // With nothing more to write, what `done` posts need not wake another
+    // thread; otherwise the next sync comes first.
+    base::HelpScope scope(/*errands_max=*/NothingGathered() ? 1 : 0);
+    Complete(result);
   }
 }
 
-void LogWriter::Complete(Gathering& gathered) {
-  const absl::Status result = WriteSynced(gathered.batch);
-  for (Done& done : gathered.done) {
+void LogWriter::Help() {
+  {
+    base::MutexLock lock(mu_);
+    if (is_writing_ || gathering_.done.empty()) return;
+    Begin();
+  }
+  Complete(WriteSynced());
+}
+
+bool LogWriter::NothingGathered() const {
+  base::MutexLock lock(mu_);
+  return gathering_.done.empty();
+}
+
+void LogWriter::Complete(const absl::Status& result) {
+  // Before the next batch may be written, by whomever: the order of durability.
+  for (Done& done : writing_.done) {
     if (done) done(result);
   }
+  writing_.batch.Clear();
+  writing_.done.clear();
+
+  // Signalled under the lock: as soon as it is free, Stop may go on and this be
+  // destroyed.
+  base::MutexLock lock(mu_);
+  is_writing_ = false;
+  const bool more = !gathering_.done.empty() || stopping_;
+  if (more && std::exchange(waiting_, false)) queued_.Signal();
 }
 
-absl::Status LogWriter::WriteSynced(DatabaseBatch& batch) {
+absl::Status LogWriter::WriteSynced() {
+  DatabaseBatch& batch = writing_.batch;
   if (fence_.raised()) return fence_.status();
   if (batch.empty()) return absl::OkStatus();  // All before it is durable.
 

@@ -1,9 +1,12 @@
-// LogWriter is the one thread that makes things durable: everything that all
+// LogWriter makes things durable, on a thread of its own: everything that all
 // partitions queued while the last sync ran becomes one RocksDB batch with one
 // sync, and is then reported in order.
 //
 // It is eager: when idle it writes at once, and while it syncs, the next batch
-// gathers. Callers encode straight into that batch, under one mutex.
+// gathers. Callers encode straight into that batch, under one mutex. While the
+// thread sleeps and writes come one by one, a caller in a base::HelpScope
+// writes, syncs and reports one batch itself: one thread at a time, so at most
+// one caller ever waits for the disk.
 //
 // Thread-safe.
 
@@ -17,6 +20,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "base/help_scope.h"
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "raft/configuration.h"
@@ -29,7 +33,7 @@
 
 namespace storage {
 
-class LogWriter {
+class LogWriter : public base::Helped {
  public:
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
@@ -50,9 +54,12 @@ class LogWriter {
 
   std::vector<base::PartitionId> Partitions() const;
 
-  // Writes what was queued, then joins the thread. Later writes complete at
-  // once, as Unavailable.
+  // Writes what was queued, waits for whoever helps, then joins the thread.
+  // Later writes complete at once, as Unavailable.
   void Stop();
+
+  // Writes, syncs and reports what has gathered, unless somebody is at it.
+  void Help() override;
 
   // Batches written, for rates: writes per batch is what joining gains.
   uint64_t batches() const { return batches_.load(std::memory_order_relaxed); }
@@ -64,9 +71,15 @@ class LogWriter {
   };
 
   void Run();
-  // Writes, syncs and completes what was gathered.
-  void Complete(Gathering& gathered);
-  absl::Status WriteSynced(DatabaseBatch& batch);
+  // Makes what has gathered the caller's to write. REQUIRES: nobody writes.
+  void Begin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status WriteSynced();
+  // Tells of writing_ how it went, and leaves the rest to our thread.
+  void Complete(const absl::Status& result) ABSL_LOCKS_EXCLUDED(mu_);
+  bool NothingGathered() const ABSL_LOCKS_EXCLUDED(mu_);
+  // For Write, with its write gathered: our thread, or the caller's, will write
+  // it.
+  void Gathered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Database& database_;  // Constant after construction.
   const FileSystem& file_system_;
@@ -75,11 +88,16 @@ class LogWriter {
 
   std::atomic<uint64_t> batches_{0};
 
+  // Belongs to the thread that set is_writing_.
+  Gathering writing_;
+
   mutable base::Mutex mu_;  // Never held across I/O.
   base::CondVar queued_;
   Gathering gathering_ ABSL_GUARDED_BY(mu_);
   Extents extents_ ABSL_GUARDED_BY(mu_);  // Behind all of gathering_.
-  bool idle_ ABSL_GUARDED_BY(mu_) = false;
+  bool is_writing_ ABSL_GUARDED_BY(mu_) = false;
+  size_t last_batch_ ABSL_GUARDED_BY(mu_) = 0;  // Its number of writes.
+  bool waiting_ ABSL_GUARDED_BY(mu_) = false;   // Our thread.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
   std::thread thread_;  // Last: it uses all of the above.
