@@ -6,9 +6,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/help_scope.h"
 
 namespace server::service {
 namespace {
+
+// What a lone command takes: the turn that proposes it, its write, the turn
+// that answers it.
+constexpr int kErrandsMax = 3;
 
 // The bytes of a request in one piece, mostly without a copy.
 class Flat {
@@ -48,6 +53,9 @@ void RawService::AddUnary(absl::string_view rpc, const ErrorProfile& profile,
               grpc::ByteBuffer* response) -> grpc::ServerUnaryReactor* {
             auto call = UnaryCall::Start(*context, *response, profile);
             const Flat flat(*request);
+            // Helps where the handler ends, with the call not yet gRPC's: what
+            // finishes it here takes effect when it is returned.
+            const base::HelpScope scope(kErrandsMax);
             handler(call, flat.bytes());
             return call.get();
           }));

@@ -37,7 +37,9 @@ class RawService : public grpc::Service {
  protected:
   explicit RawService(std::string name) : name_(std::move(name)) {}
 
-  // Runs on a gRPC thread and must not block; `request` lives until it returns.
+  // Runs on a gRPC thread and must not block, and holds no lock when it
+  // returns: the thread then helps with what it has left (base::HelpScope).
+  // `request` lives until it returns.
   using UnaryHandler = std::function<void(
       const std::shared_ptr<UnaryCall>& call, absl::string_view request)>;
   using StreamHandler =
