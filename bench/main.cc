@@ -22,6 +22,7 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
@@ -32,6 +33,9 @@
 
 ABSL_FLAG(int, rounds, 5, "Repetitions of everything, interleaved");
 ABSL_FLAG(double, seconds, 2, "Length of each measurement");
+ABSL_FLAG(std::vector<std::string>, in_flight,
+          std::vector<std::string>({"1", "8", "128"}),
+          "Requests in flight: a lone client, a few, enough to keep all busy");
 ABSL_FLAG(std::string, address, "",
           "A running server, \"host:port\"; empty: start one");
 ABSL_FLAG(std::string, server, "server/server",
@@ -113,7 +117,7 @@ struct Series {
     p50_us.push_back(static_cast<double>(latency.Percentile(0.5)) / 1000);
     p99_us.push_back(static_cast<double>(latency.Percentile(0.99)) / 1000);
   }
-  void Print(const char* name) const {
+  void Print(const std::string& name) const {
     absl::PrintF("%-28s %8.0f/s   p50 %6.0f us (%.0f-%.0f)   p99 %6.0f us\n",
                  name, Median(per_second), Median(p50_us), Low(p50_us),
                  High(p50_us), Median(p99_us));
@@ -138,6 +142,29 @@ absl::Status MeasureLoad(const std::string& address, bool echo, int in_flight,
   return absl::OkStatus();
 }
 
+// Both servers with the same number of requests in flight.
+struct Load {
+  int in_flight;
+  Series echo, ours;
+
+  // `batches` ran in the same rounds.
+  void Print(const Series& batches) const {
+    echo.Print(absl::StrCat("echo, ", in_flight, " in flight"));
+    ours.Print(absl::StrCat("multiraft, ", in_flight, " in flight"));
+    std::vector<double> latency, throughput;
+    for (size_t i = 0; i < ours.p50_us.size(); ++i) {
+      latency.push_back(ours.p50_us[i] / (echo.p50_us[i] + batches.p50_us[i]));
+      throughput.push_back(ours.per_second[i] / echo.per_second[i]);
+    }
+    if (in_flight == 1) {
+      absl::PrintF("  p50: %.2f x (echo + batch), %.2f-%.2f\n", Median(latency),
+                   Low(latency), High(latency));
+    }
+    absl::PrintF("  throughput: %.2f x echo, %.2f-%.2f\n", Median(throughput),
+                 Low(throughput), High(throughput));
+  }
+};
+
 absl::Status Compare(const std::string& self, const std::string& directory) {
   Child echo({self, "--echo_server"}, "listening");
   std::unique_ptr<Child> server;
@@ -153,33 +180,30 @@ absl::Status Compare(const std::string& self, const std::string& directory) {
   }
 
   const double seconds = absl::GetFlag(FLAGS_seconds);
-  Series echo1, echo128, batch1, ours1, ours128;
-  std::vector<double> latency_ratio, throughput_ratio;
+  Series batches;
+  std::vector<Load> loads;
+  for (const std::string& number : absl::GetFlag(FLAGS_in_flight)) {
+    int in_flight = 0;
+    if (!absl::SimpleAtoi(number, &in_flight) || in_flight < 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--in_flight: ", number, " is no number of requests"));
+    }
+    loads.push_back({.in_flight = in_flight});
+  }
   for (int round = 0; round < absl::GetFlag(FLAGS_rounds); ++round) {
-    RETURN_IF_ERROR(MeasureLoad(echo.address(), true, 1, echo1));
     ASSIGN_OR_RETURN(
-        Histogram batches,
+        Histogram batch,
         MeasureSyncedBatches(absl::StrCat(directory, "/floor-", round), 1,
                              seconds));
-    batch1.Add(static_cast<double>(batches.count()) / seconds, batches);
-    RETURN_IF_ERROR(MeasureLoad(address, false, 1, ours1));
-    RETURN_IF_ERROR(MeasureLoad(echo.address(), true, 128, echo128));
-    RETURN_IF_ERROR(MeasureLoad(address, false, 128, ours128));
-    latency_ratio.push_back(ours1.p50_us.back() /
-                            (echo1.p50_us.back() + batch1.p50_us.back()));
-    throughput_ratio.push_back(ours128.per_second.back() /
-                               echo128.per_second.back());
+    batches.Add(static_cast<double>(batch.count()) / seconds, batch);
+    for (Load& load : loads) {
+      RETURN_IF_ERROR(
+          MeasureLoad(echo.address(), true, load.in_flight, load.echo));
+      RETURN_IF_ERROR(MeasureLoad(address, false, load.in_flight, load.ours));
+    }
   }
-  echo1.Print("echo, 1 in flight");
-  batch1.Print("synced RocksDB batch of 1");
-  ours1.Print("multiraft, 1 in flight");
-  echo128.Print("echo, 128 in flight");
-  ours128.Print("multiraft, 128 in flight");
-  absl::PrintF("p50 at 1 in flight: %.2f x (echo + batch), %.2f-%.2f\n",
-               Median(latency_ratio), Low(latency_ratio), High(latency_ratio));
-  absl::PrintF("throughput at 128 in flight: %.2f x echo, %.2f-%.2f\n",
-               Median(throughput_ratio), Low(throughput_ratio),
-               High(throughput_ratio));
+  batches.Print("synced RocksDB batch of 1");
+  for (const Load& load : loads) load.Print(batches);
   return absl::OkStatus();
 }
 
