@@ -43,6 +43,8 @@ ABSL_FLAG(std::string, server, "server/server",
 ABSL_FLAG(std::string, directory, "",
           "Where to put data: on the disk to be measured; empty: $TMPDIR");
 ABSL_FLAG(bool, echo_server, false, "Internal: serve the echo until killed");
+ABSL_FLAG(std::string, echo_directory, "",
+          "Internal: the echo writes a synced batch here before it answers");
 
 extern char** environ;
 
@@ -167,6 +169,9 @@ struct Load {
 
 absl::Status Compare(const std::string& self, const std::string& directory) {
   Child echo({self, "--echo_server"}, "listening");
+  Child both({self, "--echo_server",
+              absl::StrCat("--echo_directory=", directory, "/both")},
+             "listening");
   std::unique_ptr<Child> server;
   std::string address = absl::GetFlag(FLAGS_address);
   if (address.empty()) {
@@ -180,7 +185,7 @@ absl::Status Compare(const std::string& self, const std::string& directory) {
   }
 
   const double seconds = absl::GetFlag(FLAGS_seconds);
-  Series batches;
+  Series batches, both1;
   std::vector<Load> loads;
   for (const std::string& number : absl::GetFlag(FLAGS_in_flight)) {
     int in_flight = 0;
@@ -196,6 +201,7 @@ absl::Status Compare(const std::string& self, const std::string& directory) {
         MeasureSyncedBatches(absl::StrCat(directory, "/floor-", round), 1,
                              seconds));
     batches.Add(static_cast<double>(batch.count()) / seconds, batch);
+    RETURN_IF_ERROR(MeasureLoad(both.address(), true, 1, both1));
     for (Load& load : loads) {
       RETURN_IF_ERROR(
           MeasureLoad(echo.address(), true, load.in_flight, load.echo));
@@ -203,6 +209,7 @@ absl::Status Compare(const std::string& self, const std::string& directory) {
     }
   }
   batches.Print("synced RocksDB batch of 1");
+  both1.Print("echo with batch, 1 in flight");
   for (const Load& load : loads) load.Print(batches);
   return absl::OkStatus();
 }
@@ -212,7 +219,8 @@ int Main(int argc, char** argv) {
       "Measures one node against a bare echo and a synced RocksDB batch.");
   absl::ParseCommandLine(argc, argv);
   if (absl::GetFlag(FLAGS_echo_server)) {
-    absl::StatusOr<std::unique_ptr<EchoServer>> server = EchoServer::Start();
+    absl::StatusOr<std::unique_ptr<EchoServer>> server =
+        EchoServer::Start(absl::GetFlag(FLAGS_echo_directory));
     CHECK(server.ok()) << server.status();
     std::cout << "listening " << (*server)->address() << std::endl;
     while (true) pause();
