@@ -172,6 +172,7 @@ std::string PartitionKeysBegin() { return std::string(1, kPartitionKeys); }
 std::string PartitionKeysEnd() { return std::string(1, kPartitionKeys + 1); }
 std::string DataFormatKey() { return NodeKey("format"); }
 std::string IdentityKey() { return NodeKey("identity"); }
+std::string InitialClusterKey() { return NodeKey("initial"); }
 
 base::PartitionId PartitionOfImagePointerKey(absl::string_view key) {
   base::Reader reader(key);
@@ -348,6 +349,44 @@ absl::StatusOr<Identity> DecodeIdentity(absl::string_view value) {
   identity.partitions = reader.U32();
   if (!reader.done()) return Malformed(kWhat);
   return identity;
+}
+
+std::string EncodeInitialCluster(const InitialCluster& cluster) {
+  std::string value;
+  base::AppendU8(value, kVersion);
+  AppendSized(value, cluster.id);
+  base::AppendU32(value, cluster.partitions);
+  base::AppendU32(value, cluster.replication);
+  base::AppendU32(value, static_cast<uint32_t>(cluster.members.size()));
+  for (const InitialMember& member : cluster.members) {
+    base::AppendU32(value, member.node.value());
+    base::AppendU64(value, member.incarnation);
+    AppendSized(value, member.peer_address);
+    AppendSized(value, member.api_address);
+  }
+  AppendCrc(value);
+  return value;
+}
+
+absl::StatusOr<InitialCluster> DecodeInitialCluster(absl::string_view value) {
+  constexpr absl::string_view kWhat = "the record of the cluster's beginning";
+  ASSIGN_OR_RETURN(const absl::string_view body, StripCrc(kWhat, value));
+  base::Reader reader(body);
+  RETURN_IF_ERROR(CheckVersion(kWhat, reader.U8()));
+  InitialCluster cluster;
+  cluster.id = std::string(ReadSized(reader));
+  cluster.partitions = reader.U32();
+  cluster.replication = reader.U32();
+  for (uint32_t left = reader.U32(); left > 0 && reader.ok(); --left) {
+    InitialMember member;
+    member.node = base::NodeId{reader.U32()};
+    member.incarnation = reader.U64();
+    member.peer_address = std::string(ReadSized(reader));
+    member.api_address = std::string(ReadSized(reader));
+    cluster.members.push_back(std::move(member));
+  }
+  if (!reader.done()) return Malformed(kWhat);
+  return cluster;
 }
 
 }  // namespace storage

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,27 @@ struct Identity {
   uint32_t partitions = 0;   // Clients hash modulo it: it never changes.
 
   bool operator==(const Identity&) const = default;
+};
+
+// One of the nodes that a static cluster began with.
+struct InitialMember {
+  base::NodeId node;
+  uint64_t incarnation = 0;  // Of its data directory.
+  std::string peer_address;
+  std::string api_address;
+
+  bool operator==(const InitialMember&) const = default;
+};
+
+// What the nodes of a static cluster agreed on when it began. Its row is
+// written once, before the partitions that follow from it.
+struct InitialCluster {
+  std::string id;
+  uint32_t partitions = 0;
+  uint32_t replication = 0;
+  std::vector<InitialMember> members;  // By node.
+
+  bool operator==(const InitialCluster&) const = default;
 };
 
 // --- Keys ------------------------------------------------------------------
@@ -60,6 +82,7 @@ std::string PartitionKeysBegin();
 std::string PartitionKeysEnd();
 std::string DataFormatKey();
 std::string IdentityKey();
+std::string InitialClusterKey();
 
 // The partition whose image pointer `key` names; zero for any other key.
 base::PartitionId PartitionOfImagePointerKey(absl::string_view key);
@@ -93,6 +116,9 @@ absl::StatusOr<uint32_t> DecodeDataFormat(absl::string_view value);
 
 std::string EncodeIdentity(const Identity& identity);
 absl::StatusOr<Identity> DecodeIdentity(absl::string_view value);
+
+std::string EncodeInitialCluster(const InitialCluster& cluster);
+absl::StatusOr<InitialCluster> DecodeInitialCluster(absl::string_view value);
 
 }  // namespace storage
 

@@ -150,6 +150,32 @@ TEST(RecordsTest, GoldenIdentityAndFormat) {
   EXPECT_EQ(decoded, identity);
 }
 
+TEST(RecordsTest, GoldenInitialCluster) {
+  const InitialCluster cluster{.id = "ab-1",
+                               .partitions = 5,
+                               .replication = 2,
+                               .members = {{.node = base::NodeId{3},
+                                            .incarnation = 4,
+                                            .peer_address = "p:1",
+                                            .api_address = "a:2"}}};
+  const std::string value = EncodeInitialCluster(cluster);
+  EXPECT_EQ(Hex(value), Sealed("01"
+                               "00000004"
+                               "61622d31"
+                               "00000005"
+                               "00000002"
+                               "00000001"
+                               "00000003"
+                               "0000000000000004"
+                               "00000003"
+                               "703a31"
+                               "00000003"
+                               "613a32"));
+  ASSERT_OK_AND_ASSIGN(InitialCluster decoded, DecodeInitialCluster(value));
+  EXPECT_EQ(decoded, cluster);
+  EXPECT_EQ(Hex(InitialClusterKey()), "6e696e697469616c");
+}
+
 TEST(RecordsTest, NewerVersionNamesBothVersions) {
   std::string entry = EncodeEntryHead({.payload_crc = 0});
   entry[0] = 9;

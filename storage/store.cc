@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 #include "storage/data_directory.h"
 #include "storage/database.h"
@@ -81,6 +82,11 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   RETURN_IF_ERROR(store->directory_->CheckWatermark(*store->database_));
   ASSIGN_OR_RETURN(store->identity_, store->directory_->Claim(
                                          *store->database_, options.identity));
+  ASSIGN_OR_RETURN(const std::optional<std::string> initial,
+                   store->database_->Get(Family::kMeta, InitialClusterKey()));
+  if (initial.has_value()) {
+    ASSIGN_OR_RETURN(store->initial_cluster_, DecodeInitialCluster(*initial));
+  }
   ASSIGN_OR_RETURN(Extents extents, ReadExtents(*store->database_));
 
   store->log_writer_ = std::make_unique<LogWriter>(
@@ -116,6 +122,16 @@ void Store::Close() {
   if (fence_->raised()) file_system_->Latch("the store is closed");
   database_ = nullptr;
   directory_ = nullptr;  // Unlocks it.
+}
+
+absl::Status Store::SetInitialCluster(const InitialCluster& cluster) {
+  CHECK(!initial_cluster_.has_value());
+  DatabaseBatch batch = database_->NewBatch();
+  batch.Put(Family::kMeta, InitialClusterKey(), EncodeInitialCluster(cluster),
+            absl::string_view());
+  RETURN_IF_ERROR(database_->Write(batch, Database::Durability::kSynced));
+  initial_cluster_ = cluster;
+  return absl::OkStatus();
 }
 
 uint64_t Store::synced_batches() const { return log_writer_->batches(); }

@@ -69,6 +69,14 @@ class Store : public LogStore {
   // Whose data this is, with the incarnation of the directory.
   const Identity& identity() const { return identity_; }
 
+  // How the static cluster that this node belongs to began; nothing: it has
+  // not, as far as this directory knows. Written once, durably.
+  const std::optional<InitialCluster>& initial_cluster() const {
+    return initial_cluster_;
+  }
+  // REQUIRES: !initial_cluster(), and nothing else is written meanwhile.
+  absl::Status SetInitialCluster(const InitialCluster& cluster);
+
   // Synced batches so far; with the number of writes: what joining gains.
   uint64_t synced_batches() const;
 
@@ -112,6 +120,7 @@ class Store : public LogStore {
   void WakeKeeper();
 
   Identity identity_;  // Constant after Open.
+  std::optional<InitialCluster> initial_cluster_;
 
   // Constant after Open; in the order in which they use each other.
   std::shared_ptr<Fence> fence_;  // RocksDB's callbacks hold it too.
