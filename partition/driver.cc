@@ -147,11 +147,13 @@ void Driver::Start() {
     started_ = true;
     last_now_ns_ = Now();
     TellMembers();
-    // Alone, nobody else can lead: do not wait for the timer.
-    if (core_->configuration().voters.size() == 1 &&
-        core_->configuration().IsVoter(self_)) {
-      core_->Campaign();
-    }
+    // Alone, nobody else can lead; and in a new group the first replica should:
+    // neither waits for the timer.
+    const raft::Configuration& configuration = core_->configuration();
+    const bool alone = configuration.voters.size() == 1;
+    const bool first = core_->term() == raft::Term{0} && !alone &&
+                       self_ == configuration.voters.front();
+    if (configuration.IsVoter(self_) && (alone || first)) core_->Campaign();
   });
 }
 
@@ -741,6 +743,10 @@ void Driver::UpdateServing() {
     Post([] {});
   }
   serving_.store(serving, std::memory_order_release);
+  const bool follows = problem_.empty() && !stopped_ &&
+                       core_->leader() != raft::ReplicaId{0} &&
+                       core_->leader() != self_;
+  available_.store(serving || follows, std::memory_order_release);
 }
 
 void Driver::Fail(Failure failure) {

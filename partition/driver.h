@@ -66,6 +66,9 @@ class Driver : public Partition {
   bool serving() const override {
     return serving_.load(std::memory_order_acquire);
   }
+  bool available() const override {
+    return available_.load(std::memory_order_acquire);
+  }
   bool out_of_service() const override {
     return out_of_service_.load(std::memory_order_acquire);
   }
@@ -146,6 +149,7 @@ class Driver : public Partition {
   std::atomic<uint64_t> next_stream_{1};  // Any thread.
   std::atomic<uint64_t> next_listener_{1};
   std::atomic<bool> serving_{false};         // Written on the executor.
+  std::atomic<bool> available_{false};       // Written on the executor.
   std::atomic<bool> out_of_service_{false};  // Written on the executor.
 
   // On the executor only.

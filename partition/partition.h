@@ -191,8 +191,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   virtual void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) = 0;
 
-  // Serving as leader: what gRPC health says. Thread-safe, no mailbox.
+  // Serving as leader. Thread-safe, no mailbox.
   virtual bool serving() const = 0;
+  // Serving as leader, or following one: what gRPC health says. Thread-safe, no
+  // mailbox.
+  virtual bool available() const = 0;
   // Stopped for good on this node, GetStatus says why. Thread-safe, no mailbox.
   virtual bool out_of_service() const = 0;
 

@@ -39,6 +39,7 @@ class StoppedPartition : public Partition {
   void RemoveLeaderListener(uint64_t) override {}
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
   bool serving() const override { return false; }
+  bool available() const override { return false; }
   bool out_of_service() const override { return true; }
   base::PartitionId id() const override { return id_; }
 

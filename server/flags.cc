@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/flags/commandlineflag.h"
@@ -14,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
+#include "server/cluster/cluster_spec.h"
 #include "server/flag_types.h"
 
 namespace server {
@@ -81,6 +83,14 @@ OPTION(std::string, cluster_name, cluster_name,
        "Nodes of different clusters never talk to each other.");
 OPTION(uint32_t, partitions, partitions,
        "How many partitions there are: 1 to this.");
+
+HEADING(cluster, "A cluster; the same on all its nodes, but for --node");
+OPTION(std::string, cluster, cluster_text,
+       "Its first nodes: NODE=HOST:PEER-PORT/HOST:API-PORT, separated by "
+       "commas. What is not set otherwise follows from it: --listen, "
+       "--peer_listen, and a --data_dir that ends in the node's number.");
+OPTION(uint32_t, replication, replication,
+       "Replicas of each partition; 0: three, or as many as there are nodes.");
 
 HEADING(config, "Configuration");
 ABSL_FLAG(std::string, config_file, "",
@@ -331,6 +341,45 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
   return absl::OkStatus();
 }
 
+// What --cluster says of this node, where nothing else does.
+absl::Status SetCluster(const std::set<std::string>& set, Options& options) {
+  if (options.cluster_text.empty()) {
+    if (options.replication > 1) {
+      return absl::InvalidArgumentError(
+          "--replication: a node that is alone has one replica of each "
+          "partition; a cluster is named by --cluster");
+    }
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<cluster::NodeAddress>> nodes =
+      cluster::ParseNodes(options.cluster_text);
+  if (!nodes.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--cluster: ", nodes.status().message()));
+  }
+  options.cluster = *std::move(nodes);
+  if (options.replication == 0) {
+    options.replication = cluster::DefaultReplication(options.cluster.size());
+  }
+  if (options.replication > options.cluster.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--replication: ", options.replication, " does not do: --cluster has ",
+        options.cluster.size(), " nodes"));
+  }
+  const cluster::ClusterSpec spec{.nodes = options.cluster};
+  const cluster::NodeAddress* const self = spec.Find(options.node);
+  if (self == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--node: ", options.node.value(), " is not in --cluster"));
+  }
+  if (!set.contains("listen")) options.listen = self->api_address;
+  if (!set.contains("peer_listen")) options.peer_listen = self->peer_address;
+  if (!set.contains("data_dir")) {
+    absl::StrAppend(&options.data_dir, "-", options.node.value());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Validate(const Options& options) {
   RETURN_IF_ERROR(CheckAddress("listen", options.listen));
   RETURN_IF_ERROR(CheckAddress("peer_listen", options.peer_listen));
@@ -371,7 +420,9 @@ absl::StatusOr<CommandLine> ParseCommandLine(
   ASSIGN_OR_RETURN(const std::vector<Setting> settings,
                    SplitArguments(arguments));
   std::string config_file;
+  std::set<std::string> set;
   for (const Setting& setting : settings) {
+    set.insert(setting.name);
     if (setting.name == "help" || setting.name == "h") {
       return CommandLine{.text = Help()};
     }
@@ -380,7 +431,10 @@ absl::StatusOr<CommandLine> ParseCommandLine(
   if (!config_file.empty()) {
     ASSIGN_OR_RETURN(const std::vector<Setting> lines,
                      ReadConfigFile(config_file));
-    for (const Setting& setting : lines) RETURN_IF_ERROR(Set(setting));
+    for (const Setting& setting : lines) {
+      set.insert(setting.name);
+      RETURN_IF_ERROR(Set(setting));
+    }
   }
   for (const Setting& setting : settings) RETURN_IF_ERROR(Set(setting));
 
@@ -389,6 +443,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(
   for (const Row& row : Table()) {
     if (row.apply != nullptr) row.apply(options);
   }
+  RETURN_IF_ERROR(SetCluster(set, options));
   RETURN_IF_ERROR(Validate(options));
   options.data_dir = Absolute(options.data_dir);
   options.service.limits = options.partition.limits;

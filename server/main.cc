@@ -39,17 +39,33 @@ void Die(absl::Status status) {
 }
 
 void Greet(const server::Options& options, const server::Server& server) {
+  const size_t nodes = options.cluster.size();
   std::cout << "multiraft " << server::kVersion << "\n"
             << "  clients     " << server.client_address() << "\n"
             << "  peers       " << options.peer_listen
-            << "  (opens when the node has peers)\n"
+            << (nodes == 0 ? "  (opens when the node has peers)" : "") << "\n"
             << "  http        " << options.http_listen
             << "  (reserved, not served yet)\n"
             << "  data        " << options.data_dir << "\n"
             << "  node        " << options.node << " of cluster "
-            << options.cluster_name << ", alone\n"
-            << "  partitions  " << options.partitions << "\n"
+            << options.cluster_name
+            << (nodes == 0 ? ", alone"
+                           : absl::StrCat(", which began with ", nodes))
+            << "\n"
+            << "  partitions  " << options.partitions
+            << (nodes == 0
+                    ? ""
+                    : absl::StrCat(", each on ", options.replication, " nodes"))
+            << "\n"
             << "ready" << std::endl;
+}
+
+// A signal that asks the process to end waits to be taken.
+bool IsAskedToEnd() {
+  sigset_t pending;
+  sigpending(&pending);
+  return sigismember(&pending, SIGINT) == 1 ||
+         sigismember(&pending, SIGTERM) == 1;
 }
 
 int Run(const server::Options& options) {
@@ -63,7 +79,15 @@ int Run(const server::Options& options) {
   signal(SIGPIPE, SIG_IGN);
 
   absl::StatusOr<std::unique_ptr<server::Server>> server =
-      server::Server::Start(options, Die);
+      server::Server::Start(
+          options, Die,
+          {.stop = IsAskedToEnd, .on_wait = [](const std::string& what) {
+             std::cout << what << std::endl;
+           }});
+  if (absl::IsCancelled(server.status())) {
+    std::cout << "stopped" << std::endl;
+    return EXIT_SUCCESS;
+  }
   if (!server.ok()) {
     Complain(server.status().message());
     return kExitFailed;

@@ -7,10 +7,13 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "partition/partition.h"
+#include "server/cluster/cluster_spec.h"
 #include "server/service/options.h"
+#include "server/transport/options.h"
 
 namespace server {
 
@@ -24,6 +27,13 @@ struct Options {
   std::string cluster_name = "multiraft";
   uint32_t partitions = 1;  // Created at the first start: 1..partitions.
 
+  // The nodes of a static cluster, as --cluster says and parsed; empty: this
+  // node is alone. Of each partition there are so many replicas; 0: as many as
+  // survive the loss of one node.
+  std::string cluster_text;
+  std::vector<cluster::NodeAddress> cluster;
+  uint32_t replication = 0;
+
   uint32_t workers = 0;  // 0: one for each core.
 
   // How long Stop lets calls end by themselves.
@@ -33,6 +43,8 @@ struct Options {
   // have open.
   uint64_t request_bytes_max = 4 << 20;
   uint32_t streams_per_connection_max = 100'000;
+
+  transport::Options transport;
 
   // Serves all partitions; id and node are set by the server.
   partition::Options partition;

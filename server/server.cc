@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <map>
 #include <set>
 #include <thread>
 #include <utility>
@@ -24,6 +25,9 @@
 #include "partition/transport.h"
 #include "primitive/registry.h"
 #include "raft/configuration.h"
+#include "server/cluster/bootstrap.h"
+#include "server/cluster/cluster_spec.h"
+#include "server/cluster/placement.h"
 #include "server/descriptors.h"
 #include "server/listen.h"
 #include "server/service/admin_service.h"
@@ -33,6 +37,8 @@
 #include "server/service/partition_service.h"
 #include "server/service/primitive_service.h"
 #include "server/service/session_service.h"
+#include "server/transport/grpc_transport.h"
+#include "server/transport/peer_server.h"
 #include "server/worker.h"
 #include "storage/store.h"
 
@@ -56,17 +62,40 @@ raft::Configuration SoleVoter(const Options& options, uint64_t incarnation) {
                        .api_address = options.listen}}};
 }
 
+// A new partition of a cluster: its replicas are voters 1, 2 ..., the first of
+// which should lead.
+raft::Configuration InitialConfiguration(
+    const storage::InitialCluster& cluster,
+    const std::vector<base::NodeId>& nodes) {
+  raft::Configuration configuration;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const auto member =
+        std::find_if(cluster.members.begin(), cluster.members.end(),
+                     [&](const storage::InitialMember& one) {
+                       return one.node == nodes[i];
+                     });
+    CHECK(member != cluster.members.end());
+    const raft::ReplicaId replica(i + 1);
+    configuration.voters.push_back(replica);
+    configuration.members.push_back({.replica = replica,
+                                     .node = member->node,
+                                     .incarnation = member->incarnation,
+                                     .peer_address = member->peer_address,
+                                     .api_address = member->api_address});
+  }
+  return configuration;
+}
+
 // Makes the partitions that are missing: all of them at the first start, and
 // those a crash left over.
-absl::Status CreatePartitions(const Options& options, storage::Store& store) {
+absl::Status CreatePartitions(
+    const std::map<base::PartitionId, raft::Configuration>& wanted,
+    storage::Store& store) {
   ASSIGN_OR_RETURN(const std::vector<base::PartitionId> present,
                    store.ListPartitions());
   const std::set<base::PartitionId> known(present.begin(), present.end());
-  const raft::Configuration configuration =
-      SoleVoter(options, store.identity().incarnation);
-  for (uint32_t i = 1; i <= options.partitions; ++i) {
-    const base::PartitionId id(i);
-    if (known.count(id) != 0) continue;
+  for (const auto& [id, configuration] : wanted) {
+    if (known.contains(id)) continue;
     RETURN_IF_ERROR(store.CreatePartition(id, configuration));
   }
   return absl::OkStatus();
@@ -75,7 +104,7 @@ absl::Status CreatePartitions(const Options& options, storage::Store& store) {
 bool AllServeThatCan(const partition::Host& host) {
   const std::vector<partition::Partition*> all = host.All();
   return std::all_of(all.begin(), all.end(), [](partition::Partition* one) {
-    return one->serving() || one->out_of_service();
+    return one->available() || one->out_of_service();
   });
 }
 
@@ -87,9 +116,17 @@ struct Server::Impl {
         on_fatal(std::move(on_fatal)),
         started_ns(base::SystemClock().MonotonicNanos()) {}
 
+  bool in_cluster() const { return !options.cluster.empty(); }
+
   absl::Status OpenStore();
   void StartWorkers();
+  // Of a cluster: listens for the other nodes, and waits until it is known how
+  // the cluster began.
+  absl::Status Join(const StartHooks& hooks);
+  absl::Status CreateSolePartitions();
   absl::Status OpenHost();
+  // Where the others reach this node.
+  std::string PeerAddress() const;
   void MakeServices();
   absl::Status Listen();
   void Describe(::multiraft::admin::v1::StatusResponse& response) const;
@@ -105,9 +142,12 @@ struct Server::Impl {
 
   // In the order in which they use each other; destroyed from the end.
   service::AllowAll authorizer;
-  partition::NoTransport transport;
   std::unique_ptr<storage::Store> store;
   std::vector<std::unique_ptr<Worker>> workers;
+  partition::NoTransport no_transport;  // Of a node that is alone.
+  std::unique_ptr<transport::GrpcTransport> transport;
+  std::unique_ptr<cluster::Bootstrap> bootstrap;
+  std::unique_ptr<transport::PeerServer> peer_server;
   std::unique_ptr<partition::Host> host;
   std::unique_ptr<service::Gateway> gateway;
   std::vector<std::unique_ptr<service::RawService>> services;
@@ -116,14 +156,59 @@ struct Server::Impl {
 };
 
 absl::Status Server::Impl::OpenStore() {
-  ASSIGN_OR_RETURN(store, storage::Store::Open(
-                              {.directory = options.data_dir,
-                               .identity = {.cluster = options.cluster_name,
-                                            .node = options.node,
-                                            .mode = "single",
-                                            .partitions = options.partitions},
-                               .on_fatal = on_fatal}));
-  return CreatePartitions(options, *store);
+  ASSIGN_OR_RETURN(store,
+                   storage::Store::Open(
+                       {.directory = options.data_dir,
+                        .identity = {.cluster = options.cluster_name,
+                                     .node = options.node,
+                                     .mode = in_cluster() ? "static" : "single",
+                                     .partitions = options.partitions},
+                        .on_fatal = on_fatal}));
+  return absl::OkStatus();
+}
+
+absl::Status Server::Impl::CreateSolePartitions() {
+  const raft::Configuration configuration =
+      SoleVoter(options, store->identity().incarnation);
+  std::map<base::PartitionId, raft::Configuration> wanted;
+  for (uint32_t i = 1; i <= options.partitions; ++i) {
+    wanted[base::PartitionId(i)] = configuration;
+  }
+  return CreatePartitions(wanted, *store);
+}
+
+absl::Status Server::Impl::Join(const StartHooks& hooks) {
+  const cluster::ClusterSpec spec{.name = options.cluster_name,
+                                  .nodes = options.cluster,
+                                  .partitions = options.partitions,
+                                  .replication = options.replication};
+  bootstrap = std::make_unique<cluster::Bootstrap>(spec, options.node, *store);
+  transport = std::make_unique<transport::GrpcTransport>(
+      options.transport,
+      transport::Self{.cluster = bootstrap->cluster_id(),
+                      .node = options.node,
+                      .incarnation = store->identity().incarnation},
+      *workers.front(), base::SystemClock());
+  ASSIGN_OR_RETURN(peer_server, transport::PeerServer::Start(
+                                    options.peer_listen, options.transport,
+                                    {&transport->service(), bootstrap.get()}));
+  ASSIGN_OR_RETURN(const storage::InitialCluster initial,
+                   bootstrap->Run(hooks.stop, hooks.on_wait));
+  std::vector<base::NodeId> nodes;
+  for (const storage::InitialMember& member : initial.members) {
+    nodes.push_back(member.node);
+  }
+  std::map<base::PartitionId, raft::Configuration> wanted;
+  for (const cluster::Placement& placement :
+       cluster::Place(nodes, initial.partitions, initial.replication)) {
+    if (std::find(placement.nodes.begin(), placement.nodes.end(),
+                  options.node) == placement.nodes.end()) {
+      continue;
+    }
+    wanted[placement.partition] =
+        InitialConfiguration(initial, placement.nodes);
+  }
+  return CreatePartitions(wanted, *store);
 }
 
 void Server::Impl::StartWorkers() {
@@ -143,16 +228,29 @@ absl::Status Server::Impl::OpenHost() {
   own.node = options.node;
   std::vector<partition::Executor*> executors;
   for (const auto& worker : workers) executors.push_back(worker.get());
+  partition::Transport* port = &no_transport;
+  if (transport != nullptr) port = transport.get();
   ASSIGN_OR_RETURN(
       host, partition::Host::Open(own,
                                   {.clock = base::SystemClock(),
                                    .executors = std::move(executors),
                                    .store = *store,
-                                   .transport = transport,
+                                   .transport = *port,
                                    .registry = primitive::BuiltinRegistry()},
                                   base::SecureSeed(), on_fatal));
+  if (transport != nullptr) {
+    transport->Start(
+        {.receiver = *host, .on_unknown = nullptr, .address = PeerAddress()});
+  }
   host->Start();
   return absl::OkStatus();
+}
+
+std::string Server::Impl::PeerAddress() const {
+  for (const cluster::NodeAddress& node : options.cluster) {
+    if (node.node == options.node) return node.peer_address;
+  }
+  return options.peer_listen;
 }
 
 void Server::Impl::MakeServices() {
@@ -244,20 +342,35 @@ void Server::Impl::Stop() {
     // The partitions write nothing more behind this.
     FlushWorkers();
   }
+  if (transport != nullptr) transport->Stop();
+  if (peer_server != nullptr) peer_server->Stop(0);
   if (store != nullptr) store->Close();
   for (const auto& worker : workers) worker->Stop();
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const Options& options, std::function<void(absl::Status)> on_fatal) {
+  return Start(options, std::move(on_fatal),
+               {.stop = [] { return false; },
+                .on_wait = [](const std::string& what) { LOG(INFO) << what; }});
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    const Options& options, std::function<void(absl::Status)> on_fatal,
+    const StartHooks& hooks) {
   // Before anything is made on disk.
   RETURN_IF_ERROR(CheckCanListen("listen", options.listen));
+  if (!options.cluster.empty()) {
+    RETURN_IF_ERROR(CheckCanListen("peer_listen", options.peer_listen));
+  }
   auto impl = std::make_unique<Impl>(options, std::move(on_fatal));
   Impl& parts = *impl;
   // From here on its destructor cleans up whatever was started.
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   RETURN_IF_ERROR(parts.OpenStore());
   parts.StartWorkers();
+  RETURN_IF_ERROR(parts.in_cluster() ? parts.Join(hooks)
+                                     : parts.CreateSolePartitions());
   RETURN_IF_ERROR(parts.OpenHost());
   parts.MakeServices();
   RETURN_IF_ERROR(parts.Listen());

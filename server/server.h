@@ -20,6 +20,14 @@ namespace server {
 // Of the binary, for people.
 inline constexpr char kVersion[] = "0.1.0";
 
+// How a start that waits for other nodes talks to who started it.
+struct StartHooks {
+  // Whether to give up; asked several times a second.
+  std::function<bool()> stop;
+  // Says what is waited for, when that changes.
+  std::function<void(const std::string& what)> on_wait;
+};
+
 class Server {
  public:
   // Opens the data directory, or makes it with partitions 1 to
@@ -32,11 +40,18 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const Options& options, std::function<void(absl::Status)> on_fatal);
 
+  // The first start of a cluster waits until all its nodes are there.
+  // Cancelled: `hooks.stop` said so. FailedPrecondition also if this directory
+  // cannot be that of the member (cluster/bootstrap.h).
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const Options& options, std::function<void(absl::Status)> on_fatal,
+      const StartHooks& hooks);
+
   // As Stop.
   ~Server();
 
-  // Waits until all partitions serve that are not out of service; false if they
-  // do not in time.
+  // Waits until all partitions here that are not out of service lead or follow
+  // a leader; false if they do not in time.
   bool WaitUntilServing(uint64_t timeout_ns) const;
 
   // Refuses new work and ends all streams; gives calls in flight

@@ -36,6 +36,9 @@ class Bootstrap final : public multiraft::peer::v1::Bootstrap::CallbackService {
   // `store` is open, and outlives it.
   Bootstrap(const ClusterSpec& spec, base::NodeId self, storage::Store& store);
 
+  // The cluster's id.
+  const std::string& cluster_id() const { return id_; }
+
   // What the waiting is about, for people; called when that changes.
   using OnWait = std::function<void(const std::string& what)>;
 

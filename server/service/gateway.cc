@@ -90,13 +90,13 @@ bool Gateway::AllServing() const {
   if (closed()) return false;
   const std::vector<partition::Partition*> all = directory_.all();
   return std::all_of(all.begin(), all.end(),
-                     [](partition::Partition* p) { return p->serving(); });
+                     [](partition::Partition* p) { return p->available(); });
 }
 
 std::optional<bool> Gateway::Serving(base::PartitionId id) const {
   partition::Partition* found = directory_.find(id);
   if (found == nullptr) return std::nullopt;
-  return !closed() && found->serving();
+  return !closed() && found->available();
 }
 
 }  // namespace server::service

@@ -59,8 +59,8 @@ class Gateway {
   grpc::ServerWriteReactor<grpc::ByteBuffer>* RefuseStream(
       grpc::CallbackServerContext& context, partition::Refusal refusal);
 
-  // For health, which everybody may ask. All partitions serve; this one does;
-  // nullopt: there is no such.
+  // For health, which everybody may ask. All partitions here are available;
+  // this one is; nullopt: there is no such.
   bool AllServing() const;
   std::optional<bool> Serving(base::PartitionId id) const;
 

@@ -140,6 +140,7 @@ class FakePartition : public partition::Partition {
     std::move(done)(std::move(status));
   }
   bool out_of_service() const override { return false; }
+  bool available() const override { return serving(); }
   bool serving() const override {
     base::MutexLock lock(mu_);
     return serving_;
