@@ -101,6 +101,22 @@ absl::Status CreatePartitions(
   return absl::OkStatus();
 }
 
+// Looks again and again until `holds`; false if it does not in time.
+bool WaitUntil(uint64_t timeout_ns, const std::function<bool()>& holds) {
+  base::Clock& clock = base::SystemClock();
+  const int64_t start = clock.MonotonicNanos();
+  base::Mutex mu;
+  base::CondVar look_again;
+  base::MutexLock lock(mu);
+  while (!holds()) {
+    if (clock.MonotonicNanos() - start > static_cast<int64_t>(timeout_ns)) {
+      return false;
+    }
+    look_again.WaitFor(mu, kLookEveryNs);
+  }
+  return true;
+}
+
 bool AllServeThatCan(const partition::Host& host) {
   const std::vector<partition::Partition*> all = host.All();
   return std::all_of(all.begin(), all.end(), [](partition::Partition* one) {
@@ -131,6 +147,8 @@ struct Server::Impl {
   absl::Status Listen();
   void Describe(::multiraft::admin::v1::StatusResponse& response) const;
   void Stop();
+  // Waits until unary calls have ended, or for `options.drain_timeout_ns`.
+  void Drain() const;
 
   // Waits until the workers have run what was posted so far.
   void FlushWorkers();
@@ -328,15 +346,17 @@ void Server::Impl::FlushWorkers() {
   }
 }
 
+void Server::Impl::Drain() const {
+  WaitUntil(options.drain_timeout_ns, [this] {
+    return std::all_of(services.begin(), services.end(),
+                       [](const auto& one) { return one->unary_calls() == 0; });
+  });
+}
+
 void Server::Impl::Stop() {
   if (std::exchange(stopped, true)) return;
   if (gateway != nullptr) gateway->Close();
-  if (grpc_server != nullptr) {
-    // Returns as soon as the last call has ended; cancels what is left then.
-    grpc_server->Shutdown(std::chrono::system_clock::now() +
-                          std::chrono::nanoseconds(options.drain_timeout_ns));
-    grpc_server->Wait();
-  }
+  Drain();
   if (host != nullptr) {
     host->Stop();
     // The partitions write nothing more behind this.
@@ -379,21 +399,16 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Server::~Server() { Stop(); }
+Server::~Server() {
+  Stop();
+  if (impl_->grpc_server == nullptr) return;
+  impl_->grpc_server->Shutdown(std::chrono::system_clock::now());
+  impl_->grpc_server->Wait();
+}
 
 bool Server::WaitUntilServing(uint64_t timeout_ns) const {
-  base::Clock& clock = base::SystemClock();
-  const int64_t start = clock.MonotonicNanos();
-  base::Mutex mu;
-  base::CondVar look_again;
-  base::MutexLock lock(mu);
-  while (!AllServeThatCan(*impl_->host)) {
-    if (clock.MonotonicNanos() - start > static_cast<int64_t>(timeout_ns)) {
-      return false;
-    }
-    look_again.WaitFor(mu, kLookEveryNs);
-  }
-  return true;
+  return WaitUntil(timeout_ns,
+                   [this] { return AllServeThatCan(*impl_->host); });
 }
 
 void Server::Stop() { impl_->Stop(); }

@@ -47,7 +47,7 @@ class Server {
       const Options& options, std::function<void(absl::Status)> on_fatal,
       const StartHooks& hooks);
 
-  // As Stop.
+  // As Stop; then closes the port.
   ~Server();
 
   // Waits until all partitions here that are not out of service lead or follow
@@ -57,6 +57,10 @@ class Server {
   // Refuses new work and ends all streams; gives calls in flight
   // `options.drain_timeout_ns`; stops the partitions; drains and closes the
   // store; joins the workers. May be called again.
+  //
+  // The port stays open and refuses, as Unavailable, until the process or this
+  // object ends: gRPC cancels what reaches a server that shuts down, and
+  // drivers take CANCELLED for final.
   void Stop();
 
   // "127.0.0.1:5678", with the port that was taken.

@@ -47,11 +47,12 @@ void RawService::AddUnary(absl::string_view rpc, const ErrorProfile& profile,
       methods_++,
       new grpc::internal::CallbackUnaryHandler<grpc::ByteBuffer,
                                                grpc::ByteBuffer>(
-          [profile, handler = std::move(handler)](
+          [this, profile, handler = std::move(handler)](
               grpc::CallbackServerContext* context,
               const grpc::ByteBuffer* request,
               grpc::ByteBuffer* response) -> grpc::ServerUnaryReactor* {
-            auto call = UnaryCall::Start(*context, *response, profile);
+            auto call =
+                UnaryCall::Start(*context, *response, profile, unary_calls_);
             const Flat flat(*request);
             // Helps where the handler ends, with the call not yet gRPC's: what
             // finishes it here takes effect when it is returned.

@@ -12,6 +12,8 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <atomic>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -33,6 +35,11 @@ class RawService : public grpc::Service {
  public:
   // "atomix.multiraft.v1.Partition"
   const std::string& name() const { return name_; }
+
+  // Unary calls that gRPC is not done with.
+  size_t unary_calls() const {
+    return unary_calls_.load(std::memory_order_acquire);
+  }
 
  protected:
   explicit RawService(std::string name) : name_(std::move(name)) {}
@@ -57,6 +64,7 @@ class RawService : public grpc::Service {
   const std::string name_;
   std::deque<std::string> paths_;  // gRPC keeps pointers to them.
   int methods_ = 0;
+  std::atomic<size_t> unary_calls_{0};
 };
 
 }  // namespace server::service

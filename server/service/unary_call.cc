@@ -9,8 +9,10 @@ namespace server::service {
 
 std::shared_ptr<UnaryCall> UnaryCall::Start(
     grpc::CallbackServerContext& context, grpc::ByteBuffer& response,
-    const ErrorProfile& profile) {
-  std::shared_ptr<UnaryCall> call(new UnaryCall(context, response, profile));
+    const ErrorProfile& profile, std::atomic<size_t>& in_flight) {
+  in_flight.fetch_add(1, std::memory_order_relaxed);
+  std::shared_ptr<UnaryCall> call(
+      new UnaryCall(context, response, profile, in_flight));
   call->self_ = call;
   return call;
 }
@@ -48,6 +50,9 @@ void UnaryCall::OnCancel() {
                    .outcome = partition::Outcome::kUnknown}});
 }
 
-void UnaryCall::OnDone() { self_.reset(); }
+void UnaryCall::OnDone() {
+  in_flight_.fetch_sub(1, std::memory_order_release);
+  self_.reset();
+}
 
 }  // namespace server::service

@@ -11,6 +11,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -22,9 +23,11 @@ namespace server::service {
 class UnaryCall : public grpc::ServerUnaryReactor {
  public:
   // `context` and `response` are gRPC's, and live as long as it needs them.
+  // `in_flight` counts the calls that gRPC is not done with, and outlives them.
   static std::shared_ptr<UnaryCall> Start(grpc::CallbackServerContext& context,
                                           grpc::ByteBuffer& response,
-                                          const ErrorProfile& profile);
+                                          const ErrorProfile& profile,
+                                          std::atomic<size_t>& in_flight);
 
   void Answer(absl::string_view message);
   void Fail(const Error& error);
@@ -35,8 +38,11 @@ class UnaryCall : public grpc::ServerUnaryReactor {
 
  private:
   UnaryCall(grpc::CallbackServerContext& context, grpc::ByteBuffer& response,
-            const ErrorProfile& profile)
-      : context_(context), response_(response), profile_(profile) {}
+            const ErrorProfile& profile, std::atomic<size_t>& in_flight)
+      : context_(context),
+        response_(response),
+        profile_(profile),
+        in_flight_(in_flight) {}
 
   // The deadline passed, or the client is gone.
   void OnCancel() override;
@@ -54,6 +60,7 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& context_;
   grpc::ByteBuffer& response_;
   const ErrorProfile profile_;
+  std::atomic<size_t>& in_flight_;
   std::shared_ptr<UnaryCall> self_;  // gRPC's share, until OnDone.
   std::atomic<bool> ended_ = false;
 };
