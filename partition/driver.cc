@@ -56,6 +56,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
                [this](absl::Status status) { FailOfDisk(std::move(status)); }}),
       callers_(*state_machine_),
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
+      transfers_(options.raft.election_ticks + 1),
       held_(options.stream_hold_ns, options.mailbox_bytes_max),
       admit_command_(std::make_unique<disk::Command>()),
       replay_end_(core_->last_index()) {
@@ -172,6 +173,7 @@ void Driver::Stop() {
     for (QueryItem& item : reads_.TakeAll()) {
       RefuseItem(std::move(item), ShuttingDown(Outcome::kNotProposed));
     }
+    transfers_.EndAll(ShuttingDown(Outcome::kUnknown).status);
     callers_.RefuseAll(ShuttingDown(Outcome::kUnknown));
   });
 }
@@ -207,6 +209,15 @@ uint64_t Driver::AddLeaderListener(
     listeners_[id] = std::move(listener);
   });
   return id;
+}
+
+void Driver::TransferLeadership(raft::ReplicaId target, TransferDone done) {
+  Post([this, target, done = std::move(done)]() mutable {
+    if (stopped_ || !problem_.empty()) {
+      return std::move(done)(NotServing().status);
+    }
+    transfers_.Begin(*core_, target, std::move(done));
+  });
 }
 
 void Driver::RemoveLeaderListener(uint64_t id) {
@@ -279,7 +290,7 @@ void Driver::Handle(QueryItem item) {
   if (item.sink != nullptr && !callers_.IsOpen(item.stream)) {
     callers_.Open(item.stream, item.sink);
   }
-  if (Refusal refusal = NotServing(); !refusal.status.ok()) {
+  if (Refusal refusal = NotReading(); !refusal.status.ok()) {
     return HoldOrRefuse(std::move(item), std::move(refusal));
   }
   AddRead(std::move(item));
@@ -403,7 +414,7 @@ void Driver::ProcessReady() {
           continue;
         }
         for (QueryItem& item : reads_.Drop(read.context)) {
-          RefuseItem(std::move(item), Busy("no leader confirmed the read"));
+          HoldOrRefuse(std::move(item), Busy("no leader confirmed the read"));
         }
       }
     }
@@ -612,6 +623,7 @@ void Driver::OnSoftState(const raft::SoftState& state) {
     pending_bytes_ = 0;
     tick_in_flight_ = raft::Index{};
     checkpoint_in_flight_ = raft::Index{};
+    transfers_.LeadershipEnded();
   }
   // Whatever was in the log when leadership began is applied before serving.
   leader_start_ = core_->last_index();
@@ -666,6 +678,7 @@ void Driver::OnTick() {
                     "seen (max_received_index)"));
   }
   ReleaseHeld();
+  transfers_.Tick();
 
   if (core_->role() != raft::Role::kLeader || stopped_) return;
   // Behind what is gathered: a KeepAlive of this turn saves its session.
@@ -685,7 +698,7 @@ void Driver::ProposeTick() {
 // Held streams are tried again, or refused when they have waited long enough.
 void Driver::ReleaseHeld() {
   if (held_.empty()) return;
-  if (const Refusal refusal = NotServing(); !refusal.status.ok()) {
+  if (const Refusal refusal = NotReading(); !refusal.status.ok()) {
     return RefuseItems(held_.TakeExpired(Now()), refusal);
   }
   HeldStreams::Items held = held_.TakeAll();
@@ -693,7 +706,7 @@ void Driver::ReleaseHeld() {
     if (callers_.IsOpen(item.stream)) gathered_.push_back(std::move(item));
   }
   for (QueryItem& item : held.queries) {
-    if (callers_.IsOpen(item.stream)) AddRead(std::move(item));
+    if (callers_.IsOpen(item.stream)) Handle(std::move(item));
   }
 }
 
@@ -713,6 +726,14 @@ Refusal Driver::NotServing() const {
   return NotLeader(options_.id, core_->leader().value() != 0,
                    static_cast<uint32_t>(options_.raft.election_ticks *
                                          options_.raft.tick_ns / 1'000'000));
+}
+
+// Any replica reads, as of the index that the leader confirms.
+Refusal Driver::NotReading() const {
+  if (problem_.empty() && !stopped_ && core_->leader() != raft::ReplicaId{}) {
+    return {};
+  }
+  return NotServing();
 }
 
 LeaderInfo Driver::leader_info() const {
@@ -768,6 +789,7 @@ void Driver::Fail(Failure failure) {
   for (QueryItem& item : reads_.TakeAll()) RefuseItem(std::move(item), refusal);
   RefuseItems(held_.TakeAll(), refusal);
   callers_.RefuseAll(refusal);
+  transfers_.EndAll(refusal.status);
   to_apply_.clear();
   // While stopping, the store refuses writes because it is closed.
   if (on_failure_ != nullptr && !stopped_) {

@@ -20,6 +20,7 @@
 #include "partition/mailbox.h"
 #include "partition/partition.h"
 #include "partition/reads.h"
+#include "partition/transfers.h"
 #include "raft/raft.h"
 #include "session/state_machine.h"
 #include "storage/log_store.h"
@@ -62,6 +63,7 @@ class Driver : public Partition {
   uint64_t AddLeaderListener(
       absl::AnyInvocable<void(const LeaderInfo&)> listener) override;
   void RemoveLeaderListener(uint64_t id) override;
+  void TransferLeadership(raft::ReplicaId target, TransferDone done) override;
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
   bool serving() const override {
     return serving_.load(std::memory_order_acquire);
@@ -133,6 +135,8 @@ class Driver : public Partition {
   void ReleaseHeld();
   // Why nothing can be proposed here now; OK if it can.
   Refusal NotServing() const;
+  // The same for reads.
+  Refusal NotReading() const;
   LeaderInfo leader_info() const;
   // Where clients reach the leader, or empty.
   std::string LeaderAddress() const;
@@ -159,6 +163,7 @@ class Driver : public Partition {
   Checkpointer checkpointer_;
   Callers callers_;
   Reads reads_;
+  Transfers transfers_;
   HeldStreams held_;
 
   std::vector<MailboxItem> turn_items_;

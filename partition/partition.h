@@ -124,6 +124,9 @@ struct PartitionStatus {
 
 enum class StreamId : uint64_t {};
 
+// Gets the end of a transfer of leadership, once.
+using TransferDone = absl::AnyInvocable<void(absl::Status) &&>;
+
 // Why a replica stopped for good on this node.
 struct Failure {
   absl::Status status;
@@ -169,7 +172,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   virtual StreamId OpenStream(CommandRequest request,
                               std::shared_ptr<StreamSink> sink) = 0;
 
-  // A linearizable read: as of some moment after this call.
+  // A linearizable read, by any replica: as of some moment after this call.
   virtual void RunQuery(QueryRequest request,
                         Completion<session::QueryAnswer> completion) = 0;
 
@@ -188,6 +191,15 @@ class Partition : public std::enable_shared_from_this<Partition> {
   virtual uint64_t AddLeaderListener(
       absl::AnyInvocable<void(const LeaderInfo&)> listener) = 0;
   virtual void RemoveLeaderListener(uint64_t id) = 0;
+
+  // Hands leadership to `target`; 0: to the voter that can take it best. New
+  // commands are refused until somebody has it, for an election timeout at most
+  // (P15). `done`, from the executor: OK when this replica does not lead any
+  // more, or is the target and leads. Unavailable: it
+  // did not lead. FailedPrecondition: the target may not. DeadlineExceeded:
+  // nobody took over, and this replica goes on.
+  virtual void TransferLeadership(raft::ReplicaId target,
+                                  TransferDone done) = 0;
 
   virtual void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) = 0;
 

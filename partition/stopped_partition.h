@@ -37,6 +37,9 @@ class StoppedPartition : public Partition {
   uint64_t AddLeaderListener(
       absl::AnyInvocable<void(const LeaderInfo&)> listener) override;
   void RemoveLeaderListener(uint64_t) override {}
+  void TransferLeadership(raft::ReplicaId, TransferDone done) override {
+    std::move(done)(Refuse().status);
+  }
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
   bool serving() const override { return false; }
   bool available() const override { return false; }
