@@ -1,5 +1,9 @@
 #include "sim/faults.h"
 
+#include "absl/status/status.h"
+#include "partition/partition.h"
+#include "raft/types.h"
+
 namespace sim {
 
 Faults::Faults(EventLoop& loop, const Scenario& scenario, Network& network,
@@ -48,8 +52,22 @@ void Faults::OneOf(Machine& machine) {
         500'000 * static_cast<int64_t>(kSeconds));
   } else if (dice < 11 && scenario_.disk_errors) {
     machine.FailSync();
-  } else {
+  } else if (random_.OneIn(2)) {
     machine.Audit();
+  } else {
+    Transfer(machine);
+  }
+}
+
+// To anybody, or to whom the partition takes for the best.
+void Faults::Transfer(Machine& machine) {
+  const base::PartitionId id{
+      static_cast<uint32_t>(random_.Between(1, scenario_.partitions))};
+  const raft::ReplicaId target{random_.Below(4)};
+  if (partition::Partition* partition = machine.node().Find(id)) {
+    partition->TransferLeadership(target, [this](absl::Status status) {
+      loop_.Trace("transfer", static_cast<uint64_t>(status.code()));
+    });
   }
 }
 

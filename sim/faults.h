@@ -35,6 +35,7 @@ class Faults {
   void OneOf(Machine& machine);
   void OfAll();
   void OfTheNetwork();
+  void Transfer(Machine& machine);
   void Cut(base::NodeId from, base::NodeId to, uint64_t time_ns);
   Machine& Any() { return *machines_[random_.Below(machines_.size())]; }
 

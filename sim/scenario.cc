@@ -50,6 +50,7 @@ void DrawLink(base::Random& random, LinkOptions& options) {
   options.late_ns_max = random.Between(10, 3000) * kMillis;
   options.break_one_in = random.OneIn(4) ? 0 : random.Between(3, 50);
   options.timeout_ns = random.Between(200, 2000) * kMillis;
+  options.any_node_one_in = random.OneIn(4) ? 0 : random.Between(1, 4);
 }
 
 }  // namespace

@@ -172,6 +172,8 @@ class World {
     if (judge_.failed()) return;
     for (auto& [id, group] : groups_) group->Check();
     Level();
+    HandOver();
+    LoseALeader();
     RestartInOrder();
   }
 
@@ -209,6 +211,65 @@ class World {
     if (!RunUntilTrue(10 * kSeconds, done)) {
       Fail("a fresh client cannot work when the faults have ended");
     }
+  }
+
+  // A planned transfer, with nobody in its way, is done at once (P15).
+  void HandOver() {
+    if (judge_.failed()) return;
+    size_t waiting = 0;
+    for (const auto& [id, group] : groups_) {
+      if (group->configuration().voters.size() == 1) continue;
+      for (const auto& machine : machines_) {
+        partition::Partition* partition = machine->node().Find(id);
+        if (partition == nullptr || !partition->serving()) continue;
+        ++waiting;
+        partition->TransferLeadership({}, [&](absl::Status status) {
+          --waiting;
+          if (!status.ok())
+            Fail(absl::StrCat("a transfer: ", status.ToString()));
+        });
+        break;
+      }
+    }
+    if (!RunUntilTrue(2 * kSeconds, [&] { return waiting == 0; })) {
+      Fail("a transfer of leadership has no end");
+    }
+  }
+
+  // A leader dies without a word, and two election timeouts later another one
+  // serves.
+  void LoseALeader() {
+    if (judge_.failed() || machines_.size() == 1) return;
+    for (const auto& machine : machines_) {
+      const partition::Partition* partition =
+          machine->node().Find(base::PartitionId{1});
+      if (partition == nullptr || !partition->serving()) continue;
+      machine->Crash();
+      break;
+    }
+    const auto served = [this] {
+      for (const auto& [id, group] : groups_) {
+        if (!IsServed(id)) return false;
+      }
+      return true;
+    };
+    const raft::Config& raft = scenario_.partition.raft;
+    // Of a slow clock, and what messages and syncs take.
+    const uint64_t time_ns =
+        2 * 2 * raft.election_ticks * raft.tick_ns * 10 / 9 +
+        10 * (scenario_.network.delay_ns_max + 10 * scenario_.disk.sync_ns_max);
+    if (!RunUntilTrue(time_ns, served)) {
+      Fail("two election timeouts after its leader died, nobody serves");
+    }
+    RunFor(scenario_.down_ns_max + 1 * kSeconds);
+  }
+
+  bool IsServed(base::PartitionId id) const {
+    for (const auto& machine : machines_) {
+      const partition::Partition* partition = machine->node().Find(id);
+      if (partition != nullptr && partition->serving()) return true;
+    }
+    return false;
   }
 
   // An orderly stop, of all at once, loses nothing either.
