@@ -1,0 +1,65 @@
+#include "server/disk_space.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+
+namespace server {
+namespace {
+
+constexpr int kLookEveryMs = 100;
+
+}  // namespace
+
+uint64_t FreeBytes(const std::string& directory) {
+  struct statvfs space = {};
+  if (statvfs(directory.c_str(), &space) != 0) {
+    return std::numeric_limits<uint64_t>::max();
+  }
+  return uint64_t{space.f_bavail} * space.f_frsize;
+}
+
+DiskSpace::DiskSpace(uint64_t reserve_bytes,
+                     std::function<uint64_t()> free_bytes,
+                     std::function<void(const State&)> on_change)
+    : reserve_bytes_(reserve_bytes),
+      free_bytes_(std::move(free_bytes)),
+      on_change_(std::move(on_change)),
+      stop_fd_(eventfd(0, EFD_CLOEXEC)) {
+  CHECK_GE(stop_fd_, 0);
+  Look();
+  thread_ = std::thread([this] { Run(); });
+  pthread_setname_np(thread_.native_handle(), "disk-space");
+}
+
+DiskSpace::~DiskSpace() {
+  const uint64_t one = 1;
+  CHECK_EQ(write(stop_fd_, &one, sizeof(one)), ssize_t{sizeof(one)});
+  thread_.join();
+  close(stop_fd_);
+}
+
+void DiskSpace::Run() {
+  pollfd stop = {.fd = stop_fd_, .events = POLLIN};
+  while (poll(&stop, 1, kLookEveryMs) <= 0) Look();
+}
+
+void DiskSpace::Look() {
+  const uint64_t free = free_bytes_();
+  last_free_bytes_.store(free);
+  const uint64_t enough =
+      low_ ? reserve_bytes_ + reserve_bytes_ / 8 : reserve_bytes_;
+  const bool low = free < enough;
+  if (low == low_) return;
+  low_ = low;
+  on_change_({.free_bytes = free, .reserve_bytes = reserve_bytes_, .low = low});
+}
+
+}  // namespace server

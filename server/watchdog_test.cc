@@ -1,0 +1,54 @@
+#include "server/watchdog.h"
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <future>
+
+#include "gtest/gtest.h"
+
+namespace server {
+namespace {
+
+constexpr uint64_t kTimeoutNs = 50'000'000;
+
+int64_t NowNs() { return base::SystemClock().MonotonicNanos(); }
+
+TEST(WatchdogTest, ACallThatTakesTooLongIsNoticedOnce) {
+  std::atomic<int> calls = 0;
+  std::promise<uint64_t> age;
+  const int64_t started_ns = NowNs();
+  {
+    Watchdog watchdog(
+        kTimeoutNs, base::SystemClock(), [&] { return started_ns; },
+        [&](uint64_t age_ns) {
+          ++calls;
+          age.set_value(age_ns);
+        });
+    EXPECT_GE(age.get_future().get(), kTimeoutNs);
+  }
+  EXPECT_EQ(calls.load(), 1);
+}
+
+TEST(WatchdogTest, CallsThatEndAndADiskThatIsIdleAreFine) {
+  std::atomic<int> looks = 0;
+  std::promise<void> looked;
+  Watchdog watchdog(
+      kTimeoutNs, base::SystemClock(),
+      [&]() -> int64_t {
+        if (++looks == 4) looked.set_value();
+        return looks % 2 == 0 ? 0 : NowNs();
+      },
+      [](uint64_t) { FAIL() << "nothing hangs"; });
+  looked.get_future().wait();
+}
+
+using WatchdogDeathTest = testing::Test;
+
+TEST(WatchdogDeathTest, AHungProcessSaysWhyAndEnds) {
+  EXPECT_EXIT(EndHungProcess(3'200'000'000), testing::ExitedWithCode(1),
+              "has not answered for 3.2 s .--disk_hang_timeout.");
+}
+
+}  // namespace
+}  // namespace server
