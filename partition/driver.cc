@@ -185,8 +185,20 @@ void Driver::Tick() {
 void Driver::Step(std::vector<raft::Message> messages) {
   Post([this, messages = std::move(messages)]() mutable {
     if (!problem_.empty()) return;
-    for (raft::Message& message : messages) core_->Step(std::move(message));
+    const bool disk_is_low = this->disk_is_low();
+    for (raft::Message& message : messages) {
+      if (disk_is_low && NeedsSpace(message)) continue;
+      core_->Step(std::move(message));
+    }
   });
+}
+
+// What is not taken, and so not acknowledged, while the disk is low (D6). The
+// leader keeps asking; heartbeats and votes pass.
+bool Driver::NeedsSpace(const raft::Message& message) {
+  const auto* append = std::get_if<raft::AppendEntries>(&message.body);
+  return (append != nullptr && !append->entries.empty()) ||
+         std::holds_alternative<raft::InstallSnapshot>(message.body);
 }
 
 // Images do not travel between nodes yet: whoever asks is told so.
@@ -255,7 +267,10 @@ void Driver::Turn() {
   // Log time moves before anything of this turn enters the log, so a session
   // opened now lives its whole timeout.
   const uint64_t now = Now();
-  if (started_ && !ticked_) core_->AdvanceTime(now - last_now_ns_);
+  // While nothing can be kept alive, nothing expires.
+  if (started_ && !ticked_ && !disk_is_low()) {
+    core_->AdvanceTime(now - last_now_ns_);
+  }
   if (started_) last_now_ns_ = now;
 
   for (MailboxItem& item : turn_items_) {
@@ -335,6 +350,7 @@ void Driver::ProposeGathered() {
 // What a leader refuses before it costs anything. Each request by itself: one
 // that is too large must not fail its neighbours.
 Refusal Driver::Admit(const CommandRequest& request, bool keep_alive) {
+  if (disk_is_low()) return DiskLow(options_.id, *ports_.disk);
   if (request.bytes.size() > options_.raft.entry_bytes_max) {
     return {.status = absl::ResourceExhaustedError(absl::StrCat(
                 "the command has ", request.bytes.size(), " bytes, more than ",
@@ -385,6 +401,7 @@ void Driver::ProposeAll(std::vector<ProposeItem> items) {
 // still on its way. A refusal is no loss: it is due again at the next tick.
 void Driver::ProposeInternal(const std::string& bytes, raft::Index& in_flight) {
   if (in_flight.value() > state_machine_->applied_log_index()) return;
+  if (disk_is_low()) return;
   std::vector<raft::Proposal> proposals;
   proposals.push_back({.payload = std::make_shared<const std::string>(bytes),
                        .payload_crc = base::Crc32c(bytes)});
@@ -669,7 +686,9 @@ void Driver::OnTick() {
   ticked_ = false;
   if (!started_ || !problem_.empty()) return;
   const uint64_t now = Now();
-  core_->Tick(now - last_now_ns_);
+  const bool disk_is_low = this->disk_is_low();
+  core_->SetPassive(disk_is_low);
+  core_->Tick(disk_is_low ? 0 : now - last_now_ns_);
   last_now_ns_ = now;
 
   for (QueryItem& item : reads_.TakeExpired(now)) {
@@ -681,6 +700,7 @@ void Driver::OnTick() {
   transfers_.Tick();
 
   if (core_->role() != raft::Role::kLeader || stopped_) return;
+  if (disk_is_low) transfers_.GiveUp(*core_);
   // Behind what is gathered: a KeepAlive of this turn saves its session.
   ProposeGathered();
   ProposeTick();

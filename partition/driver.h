@@ -120,6 +120,10 @@ class Driver : public Partition {
   void RunRead(QueryItem item);
   void OnTick();
   void UpdateServing();
+  bool disk_is_low() const {
+    return ports_.disk != nullptr && ports_.disk->is_low();
+  }
+  static bool NeedsSpace(const raft::Message& message);
   void Fail(absl::Status status) { Fail(Failure{.status = std::move(status)}); }
   void FailOfDisk(absl::Status status) {
     Fail(Failure{.status = std::move(status), .of_disk = true});

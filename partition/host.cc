@@ -75,7 +75,8 @@ absl::StatusOr<std::unique_ptr<Host>> Host::Open(
          .executor = executor,
          .store = ports.store,
          .transport = ports.transport,
-         .registry = ports.registry},
+         .registry = ports.registry,
+         .disk = ports.disk},
         random.Next(), [impl = impl.get(), id](Failure failure) {
           impl->Failed(id, std::move(failure));
         });

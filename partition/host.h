@@ -26,6 +26,7 @@ struct HostPorts {
   storage::LogStore& store;
   Transport& transport;
   const session::Registry& registry;
+  const DiskGate* disk = nullptr;  // Outlives it. Null: there is always space.
   // A partition that served stopped for good, by itself; the others go on. From
   // an executor. May be null: Partition::out_of_service tells too.
   std::function<void(base::PartitionId, const absl::Status&)> on_stopped;

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "partition/caller.h"
+#include "partition/disk_gate.h"
 #include "partition/executor.h"
 #include "partition/transport.h"
 #include "raft/raft.h"
@@ -79,6 +80,7 @@ struct Ports {
   storage::LogStore& store;
   Transport& transport;
   const session::Registry& registry;
+  const DiskGate* disk = nullptr;  // Null: there is always space.
 };
 
 // A command, ready for the log.

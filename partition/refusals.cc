@@ -6,6 +6,7 @@ namespace partition {
 namespace {
 
 constexpr uint32_t kBusyRetryMs = 100;
+constexpr uint32_t kDiskLowRetryMs = 1000;
 
 }  // namespace
 
@@ -24,6 +25,14 @@ Refusal OutOfService(base::PartitionId id, absl::string_view problem,
   return {.status = absl::UnavailableError(absl::StrCat(
               "partition ", id.value(), " is out of service: ", problem)),
           .outcome = outcome};
+}
+
+Refusal DiskLow(base::PartitionId id, const DiskGate& disk) {
+  return {.status = absl::UnavailableError(absl::StrCat(
+              "partition ", id.value(), ": the disk of this node has ",
+              disk.free_bytes(), " bytes free, less than its reserve of ",
+              disk.reserve_bytes(), " (--disk_reserve)")),
+          .retry_after_ms = kDiskLowRetryMs};
 }
 
 Refusal Replaying(base::PartitionId id) {

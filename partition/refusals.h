@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "base/ids.h"
 #include "partition/caller.h"
+#include "partition/disk_gate.h"
 
 namespace partition {
 
@@ -20,6 +21,9 @@ Refusal ShuttingDown(Outcome outcome);
 // This replica has stopped for good; `problem` says why.
 Refusal OutOfService(base::PartitionId id, absl::string_view problem,
                      Outcome outcome);
+
+// The disk is about to be full: nothing is taken until there is space.
+Refusal DiskLow(base::PartitionId id, const DiskGate& disk);
 
 // It leads, and has not applied yet what was in the log before.
 Refusal Replaying(base::PartitionId id);

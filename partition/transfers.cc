@@ -1,5 +1,6 @@
 #include "partition/transfers.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace partition {
@@ -46,24 +47,40 @@ void Transfers::EndAll(const absl::Status& status) {
   for (Waiting& one : std::exchange(waiting_, {})) std::move(one.done)(status);
 }
 
-raft::ReplicaId Transfers::BestTarget(const raft::Raft& core) {
+void Transfers::GiveUp(raft::Raft& core) {
+  const uint32_t tick = give_up_ticks_++;
+  if (tick % ticks_max_ != 0) return;
+  const std::vector<raft::ReplicaId> targets = Targets(core);
+  if (targets.empty()) return;
+  // A refusal is no loss: it is tried again.
+  (void)core.TransferLeadership(targets[tick / ticks_max_ % targets.size()]);
+}
+
+std::vector<raft::ReplicaId> Transfers::Targets(const raft::Raft& core) {
   const raft::Configuration& configuration = core.configuration();
-  const raft::FollowerStatus* best = nullptr;
-  const std::vector<raft::FollowerStatus> followers = core.followers();
-  for (const raft::FollowerStatus& follower : followers) {
+  std::vector<raft::FollowerStatus> followers = core.followers();
+  std::erase_if(followers, [&](const raft::FollowerStatus& follower) {
     const raft::Member* member = configuration.FindMember(follower.replica);
-    if (member == nullptr || member->priority == 0 ||
-        !configuration.IsVoter(follower.replica) ||
-        follower.silent_ticks > kSilentTicksMax) {
-      continue;
-    }
-    const bool better = best == nullptr ||
-                        follower.match_index > best->match_index ||
-                        (follower.match_index == best->match_index &&
-                         follower.silent_ticks < best->silent_ticks);
-    if (better) best = &follower;
+    return member == nullptr || member->priority == 0 ||
+           !configuration.IsVoter(follower.replica) ||
+           follower.silent_ticks > kSilentTicksMax;
+  });
+  std::stable_sort(
+      followers.begin(), followers.end(),
+      [](const raft::FollowerStatus& a, const raft::FollowerStatus& b) {
+        return a.match_index != b.match_index ? a.match_index > b.match_index
+                                              : a.silent_ticks < b.silent_ticks;
+      });
+  std::vector<raft::ReplicaId> targets;
+  for (const raft::FollowerStatus& follower : followers) {
+    targets.push_back(follower.replica);
   }
-  return best == nullptr ? raft::ReplicaId{} : best->replica;
+  return targets;
+}
+
+raft::ReplicaId Transfers::BestTarget(const raft::Raft& core) {
+  const std::vector<raft::ReplicaId> targets = Targets(core);
+  return targets.empty() ? raft::ReplicaId{} : targets.front();
 }
 
 }  // namespace partition

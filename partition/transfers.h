@@ -30,8 +30,15 @@ class Transfers {
   void Tick();
   void EndAll(const absl::Status& status);
 
-  // The voter that may lead and has most of the log; among equals the one that
-  // was heard from last. 0: there is none that was heard from.
+  // Another tick in which this replica leads and had better not: asks one
+  // follower after the other, each for as long as a transfer may take, since
+  // the best may have the same reason.
+  void GiveUp(raft::Raft& core);
+
+  // The voters that may lead and were heard from, who has most of the log
+  // first; among equals the one that was heard from last.
+  static std::vector<raft::ReplicaId> Targets(const raft::Raft& core);
+  // The first of them; 0: there is none.
   static raft::ReplicaId BestTarget(const raft::Raft& core);
 
  private:
@@ -42,6 +49,7 @@ class Transfers {
 
   const uint32_t ticks_max_;
   std::vector<Waiting> waiting_;
+  uint32_t give_up_ticks_ = 0;  // In which it gave up, since the start.
 };
 
 }  // namespace partition

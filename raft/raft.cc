@@ -82,6 +82,7 @@ absl::StatusOr<Index> Raft::ProposeConfChange(const Configuration& target) {
 absl::Status Raft::TransferLeadership(ReplicaId target) {
   return impl_->TransferLeadership(target);
 }
+void Raft::SetPassive(bool passive) { impl_->SetPassive(passive); }
 void Raft::Persisted(const PersistToken& token) { impl_->Persisted(token); }
 void Raft::Applied(Index index) { impl_->Applied(index); }
 void Raft::Fetched(const FetchRequest& request,

@@ -128,6 +128,10 @@ class Raft {
   // term is committed yet (P43). Unavailable: not the leader.
   absl::StatusOr<Index> ProposeConfChange(const Configuration& target);
 
+  // A passive replica does not stand for election as long as there are other
+  // voters: its owner has a reason not to lead (a full disk). It still votes.
+  void SetPassive(bool passive);
+
   // Hands leadership to `target`, which must be a voter. Proposals are refused
   // until it is done or an election timeout has passed (P15).
   absl::Status TransferLeadership(ReplicaId target);

@@ -52,6 +52,7 @@ class Raft::Impl {
   void ReadIndex(uint64_t context);
   absl::StatusOr<Index> ProposeConfChange(const Configuration& target);
   absl::Status TransferLeadership(ReplicaId target);
+  void SetPassive(bool passive) { passive_ = passive; }
   void Persisted(const PersistToken& token);
   void Applied(Index index);
   void Fetched(const FetchRequest& request,
@@ -184,6 +185,7 @@ class Raft::Impl {
   ReplicaId leader_;
   uint32_t election_elapsed_ = 0;  // Leader: since the last check quorum.
   uint32_t election_timeout_ = 0;
+  bool passive_ = false;             // Does not stand.
   std::map<ReplicaId, bool> votes_;  // Candidates only; own once durable.
   FollowerReads follower_reads_;
   // Images ahead of commit that the owner was told to install. The last one

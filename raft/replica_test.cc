@@ -90,6 +90,17 @@ class ReplicaTest : public ::testing::Test {
 // --- Who speaks to whom
 // -------------------------------------------------------
 
+TEST_F(ReplicaTest, PassiveDoesNotStandAndStillVotes) {  // D6
+  raft().SetPassive(true);
+  for (int i = 0; i < 100; ++i) group_.Tick(kSelf, 1);
+  EXPECT_EQ(raft().role(), Role::kFollower);
+  EXPECT_EQ(raft().term(), Term{0});
+  EXPECT_NE(Answer(kPeer, 1, RequestVote{}).find("granted"), std::string::npos);
+  raft().SetPassive(false);
+  for (int i = 0; i < 100; ++i) group_.Tick(kSelf, 1);
+  EXPECT_NE(raft().role(), Role::kFollower);
+}
+
 TEST_F(ReplicaTest, DropsMessagesWithoutTermOrSender) {  // P5
   const RequestVote vote{};
   EXPECT_EQ(Answer(kPeer, 0, vote), "");

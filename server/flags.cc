@@ -145,6 +145,15 @@ OPTION(server::Bytes, checkpoint_dirty_bytes, partition.checkpoint_dirty_bytes,
 OPTION(server::Bytes, log_keep_bytes, partition.log_keep_bytes,
        "Log kept behind a checkpoint, for followers that are a little behind.");
 
+HEADING(disk, "The disk");
+OPTION(
+    server::Bytes, disk_reserve, disk_reserve_bytes,
+    "With less free space the node takes no commands and leads nothing, until "
+    "there is an eighth more.");
+OPTION(server::Nanos, disk_hang_timeout, disk_hang_timeout_ns,
+       "The process ends if the disk does not answer for so long, so that "
+       "another node leads; 0s: never.");
+
 HEADING(calls, "Limits of calls");
 OPTION(server::Bytes, request_bytes_max, request_bytes_max,
        "The largest message gRPC takes.");

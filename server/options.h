@@ -14,6 +14,7 @@
 #include "server/cluster/cluster_spec.h"
 #include "server/service/options.h"
 #include "server/transport/options.h"
+#include "storage/store.h"
 
 namespace server {
 
@@ -35,6 +36,11 @@ struct Options {
   uint32_t replication = 0;
 
   uint32_t workers = 0;  // 0: one for each core.
+
+  // With less free space the node takes no commands and no entries (D6).
+  uint64_t disk_reserve_bytes = 2 * storage::StoreOptions().wal_bytes_max;
+  // A call to the disk that takes longer ends the process (U13); 0: never.
+  uint64_t disk_hang_timeout_ns = 3'000'000'000;
 
   // How long Stop lets calls end by themselves.
   uint64_t drain_timeout_ns = 1'000'000'000;

@@ -29,6 +29,7 @@
 #include "server/cluster/cluster_spec.h"
 #include "server/cluster/placement.h"
 #include "server/descriptors.h"
+#include "server/disk_space.h"
 #include "server/listen.h"
 #include "server/service/admin_service.h"
 #include "server/service/authorizer.h"
@@ -39,6 +40,7 @@
 #include "server/service/session_service.h"
 #include "server/transport/grpc_transport.h"
 #include "server/transport/peer_server.h"
+#include "server/watchdog.h"
 #include "server/worker.h"
 #include "storage/store.h"
 
@@ -161,6 +163,10 @@ struct Server::Impl {
   // In the order in which they use each other; destroyed from the end.
   service::AllowAll authorizer;
   std::unique_ptr<storage::Store> store;
+  // They look at the store and at nothing else.
+  std::unique_ptr<Watchdog> watchdog;
+  partition::DiskGate disk_gate;
+  std::unique_ptr<DiskSpace> disk_space;
   std::vector<std::unique_ptr<Worker>> workers;
   partition::NoTransport no_transport;  // Of a node that is alone.
   std::unique_ptr<transport::GrpcTransport> transport;
@@ -182,6 +188,21 @@ absl::Status Server::Impl::OpenStore() {
                                      .mode = in_cluster() ? "static" : "single",
                                      .partitions = options.partitions},
                         .on_fatal = on_fatal}));
+  if (options.disk_hang_timeout_ns != 0) {
+    watchdog = std::make_unique<Watchdog>(
+        options.disk_hang_timeout_ns, base::SystemClock(),
+        [this] { return store->oldest_io_started_ns(); }, EndHungProcess);
+  }
+  disk_space = std::make_unique<DiskSpace>(
+      options.disk_reserve_bytes,
+      [this] { return FreeBytes(options.data_dir); },
+      [this](const DiskSpace::State& state) {
+        disk_gate.Set(state.low, state.free_bytes, state.reserve_bytes);
+        LOG(WARNING) << (state.low ? "the disk is almost full: "
+                                   : "the disk has space again: ")
+                     << state.free_bytes << " bytes free, reserve "
+                     << state.reserve_bytes << " (--disk_reserve)";
+      });
   return absl::OkStatus();
 }
 
@@ -254,7 +275,8 @@ absl::Status Server::Impl::OpenHost() {
                                    .executors = std::move(executors),
                                    .store = *store,
                                    .transport = *port,
-                                   .registry = primitive::BuiltinRegistry()},
+                                   .registry = primitive::BuiltinRegistry(),
+                                   .disk = &disk_gate},
                                   base::SecureSeed(), on_fatal));
   if (transport != nullptr) {
     transport->Start(
@@ -364,7 +386,9 @@ void Server::Impl::Stop() {
   }
   if (transport != nullptr) transport->Stop();
   if (peer_server != nullptr) peer_server->Stop(0);
+  // A close that hangs is still the watchdog's (U14).
   if (store != nullptr) store->Close();
+  watchdog = nullptr;
   for (const auto& worker : workers) worker->Stop();
 }
 
