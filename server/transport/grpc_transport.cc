@@ -147,6 +147,7 @@ void GrpcTransport::Impl::Stop() {
   }
   service_.Stop();
   shared_->calls.WaitUntilEmpty();
+  shared_->channels.Empty();
 }
 
 // --- Whom we send to --------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -213,6 +214,18 @@ void Meet(const std::vector<Node*>& nodes) {
   }
 }
 
+// Starts the nodes, and waits until each is welcome at those it knows.
+void StartAll(const std::vector<Node*>& nodes) {
+  for (Node* node : nodes) node->Start();
+  for (Node* node : nodes) {
+    EXPECT_TRUE(WaitUntil([&] {
+      const std::vector<PeerState> peers = node->transport().peers();
+      return std::all_of(peers.begin(), peers.end(),
+                         [](const PeerState& peer) { return peer.connected; });
+    }));
+  }
+}
+
 Message MakeMessage(uint64_t from, uint64_t to, decltype(Message::body) body) {
   return {.from = ReplicaId{from},
           .to = ReplicaId{to},
@@ -239,7 +252,7 @@ void SendOne(Node& node, uint64_t from, uint64_t to,
 TEST(GrpcTransportTest, MessagesArriveAtTheNodesOfTheirReplicas) {
   Node a(1), b(2), c(3);
   Meet({&a, &b, &c});
-  for (Node* node : {&a, &b, &c}) node->Start();
+  StartAll({&a, &b, &c});
 
   std::vector<Message> messages;
   messages.push_back(MakeMessage(1, 2, raft::RequestVote{}));
@@ -269,8 +282,7 @@ TEST(GrpcTransportTest, HeartbeatsOfOneTickShareAFewFrames) {
                                    {a.member(1), b.member(2)});
     }
   }
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   const auto tick = [&] {
     for (uint32_t p = 1; p <= kPartitions; ++p) {
       SendOne(a, 1, 2, raft::Heartbeat{.read_round = 1}, PartitionId{p});
@@ -291,8 +303,7 @@ TEST(GrpcTransportTest, HeartbeatsOfOneTickShareAFewFrames) {
 TEST(GrpcTransportTest, APeerThatRestartsIsFoundAgain) {
   Node a(1), b(2);
   Meet({&a, &b});
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   SendOne(a, 1, 2, raft::RequestVote{});
   ASSERT_TRUE(WaitUntil([&] { return b.receiver().count() == 1; }));
 
@@ -337,9 +348,9 @@ void ExpectRefused(Node& a, Node& b, Drop reason,
   b.Start();
   EXPECT_TRUE(WaitUntil([&] {
     SendOne(a, 1, 2, raft::RequestVote{});
-    return b.dropped(reason) > 0 && !a.problem().empty();
-  })) << DropName(reason);
-  EXPECT_THAT(a.problem(), HasSubstr(why));
+    return b.dropped(reason) > 0 && a.problem().find(why) != std::string::npos;
+  })) << DropName(reason)
+      << ": " << a.problem();
   EXPECT_EQ(b.receiver().count(), 0u);
 }
 
@@ -382,8 +393,7 @@ TEST(GrpcTransportTest, AVersionInCommonIsEnough) {
   newer.version_max = 4;
   Node a(1, newer), b(2);
   Meet({&a, &b});
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   SendOne(a, 1, 2, raft::RequestVote{});
   SendOne(b, 2, 1, raft::RequestVote{});
   EXPECT_TRUE(WaitUntil(
@@ -397,7 +407,7 @@ TEST(GrpcTransportTest, AVoteFromTheWrongNodeIsDropped) {
                            {a.member(1), b.member(2)});
   b.transport().SetMembers(kPartition, ReplicaId{2},
                            {c.member(1), b.member(2)});
-  for (Node* node : {&a, &b, &c}) node->Start();
+  StartAll({&a, &b, &c});
   SendOne(a, 1, 2, raft::RequestVoteReply{.granted = true});
   EXPECT_TRUE(WaitUntil([&] { return b.dropped(Drop::kWrongSender) == 1; }));
   EXPECT_EQ(b.receiver().count(), 0u);
@@ -407,8 +417,7 @@ TEST(GrpcTransportTest, AMessageForAReplicaThatIsNotHereIsTold) {
   Node a(1), b(2);
   a.transport().SetMembers(kPartition, ReplicaId{1},
                            {a.member(1), b.member(7)});
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   SendOne(a, 1, 7, raft::PreVote{});
   SendOne(a, 1, 7, AppendOf(1));
   ASSERT_TRUE(WaitUntil([&] { return b.unknown().size() == 2; }));
@@ -432,8 +441,7 @@ TEST(GrpcTransportTest, AReplicaThatIsBehindAnswersALeaderItDoesNotKnow) {
   a.transport().SetMembers(kPartition, ReplicaId{1},
                            {a.member(1), b.member(7)});
   b.transport().SetMembers(kPartition, ReplicaId{7}, {b.member(7)});
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   SendOne(a, 1, 7, AppendOf(1));
   ASSERT_TRUE(WaitUntil([&] { return b.receiver().count() == 1; }));
   SendOne(b, 7, 1, raft::AppendEntriesReply{.accepted = true});
@@ -457,8 +465,7 @@ TEST(GrpcTransportTest, ASlowReceiverFillsABoundedQueueAndDelaysNoVotes) {
   options.append_queue_bytes_max = 4 << 20;
   Node a(1, options), b(2);
   Meet({&a, &b});
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   b.receiver().HoldAppends(true);
   ASSERT_TRUE(WaitUntil([&] {
     SendOne(a, 1, 2, AppendOf(1 << 20));
@@ -486,8 +493,7 @@ TEST(GrpcTransportTest, ImagesArePacedAndDelayNoVotes) {
   options.image_bytes_per_second = 2 << 20;
   Node a(1, options), b(2);
   Meet({&a, &b});
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   const int64_t start = base::SystemClock().MonotonicNanos();
   for (size_t i = 0; i < kChunks; ++i) {
     partition::ImageChunk chunk{.from = ReplicaId{1}, .to = ReplicaId{2}};
@@ -596,8 +602,7 @@ class RawStream
 TEST(GrpcTransportTest, HostileBytesEndTheirStreamAndNothingElse) {
   Node a(1), b(2);
   Meet({&a, &b});
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   v1::Frame opening;
   v1::Hello& hello = *opening.mutable_hello();
   hello.set_cluster("c");
@@ -631,8 +636,7 @@ TEST(GrpcTransportTest, HostileBytesEndTheirStreamAndNothingElse) {
 TEST(GrpcTransportTest, NothingIsDeliveredBehindStop) {
   Node a(1), b(2);
   Meet({&a, &b});
-  a.Start();
-  b.Start();
+  StartAll({&a, &b});
   SendOne(a, 1, 2, raft::RequestVote{});
   ASSERT_TRUE(WaitUntil([&] { return b.receiver().count() == 1; }));
   b.transport().Stop();

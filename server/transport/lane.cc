@@ -250,7 +250,9 @@ void Lane::OnBroken(Outbound& call) {
   due_ = false;
 }
 
-void Lane::OnEnded(const Outbound*, const absl::Status& status) {
+void Lane::OnEnded(std::shared_ptr<grpc::Channel> channel,
+                   const absl::Status& status) {
+  shared_->channels.Add(std::move(channel));
   {
     base::MutexLock lock(mu_);
     shared_->counters.streams_failed.fetch_add(1, std::memory_order_relaxed);
@@ -278,6 +280,7 @@ void Lane::WaitLocked() {
 }
 
 void Lane::Reopen(uint64_t generation) {
+  shared_->channels.Empty();
   base::MutexLock lock(mu_);
   if (generation != generation_ || phase_ != Phase::kWaiting) return;
   OpenLocked();

@@ -24,6 +24,7 @@
 #include "multiraft/peer/v1/frame.pb.h"
 #include "partition/executor.h"
 #include "raft/message.h"
+#include "server/transport/channel_bin.h"
 #include "server/transport/counters.h"
 #include "server/transport/gate.h"
 #include "server/transport/members.h"
@@ -49,6 +50,7 @@ struct LaneShared {
   base::Clock& clock;
   Counters counters;
   Pacer image_pacer;
+  ChannelBin channels;  // Of calls that ended.
   Gate calls;           // Those that gRPC has.
   std::string address;  // Set before the first lane connects.
 };
@@ -101,7 +103,8 @@ class Lane final : public OutboundOwner,
   void OnWelcome(Outbound& call) override;
   void OnWritten(Outbound& call) override;
   void OnBroken(Outbound& call) override;
-  void OnEnded(const Outbound* call, const absl::Status& status) override;
+  void OnEnded(std::shared_ptr<grpc::Channel> channel,
+               const absl::Status& status) override;
 
   // Room for `size` more bytes, or null: dropped.
   std::string* RoomLocked(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

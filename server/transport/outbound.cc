@@ -62,10 +62,13 @@ void Outbound::Break() {
 }
 
 void Outbound::OnDone(const grpc::Status& status) {
-  owner_->OnEnded(
-      this, absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                         status.error_message()));
+  const std::shared_ptr<OutboundOwner> owner = owner_;
+  std::shared_ptr<grpc::Channel> channel = channel_;
   delete this;
+  owner->OnEnded(
+      std::move(channel),
+      absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                   status.error_message()));
 }
 
 }  // namespace server::transport

@@ -33,8 +33,11 @@ class OutboundOwner {
   virtual void OnWritten(Outbound& call) = 0;
   // Nothing may be written any more: `call` must not be touched after this.
   virtual void OnBroken(Outbound& call) = 0;
-  // The last call; OnBroken came before. `call` is only a name.
-  virtual void OnEnded(const Outbound* call, const absl::Status& status) = 0;
+  // The last call; OnBroken came before, and the Outbound is gone. `channel`
+  // was its own, and must not be let go on this thread: a channel that is the
+  // last of the process joins gRPC's threads.
+  virtual void OnEnded(std::shared_ptr<grpc::Channel> channel,
+                       const absl::Status& status) = 0;
 };
 
 class Outbound final
