@@ -101,6 +101,10 @@ void Group::Populate(std::vector<Node*> nodes, const LinkFaults& faults) {
   for (uint64_t i = 0; i < scenario_.workers; ++i) {
     workload_.AddWorker(NewClient(absl::StrCat("worker", i)));
   }
+  if (scenario_.lock_users > 0) workload_.AddLock(Name("lock"));
+  for (uint64_t i = 0; i < scenario_.lock_users; ++i) {
+    workload_.AddLockUser(NewClient(absl::StrCat("lock-user", i), false));
+  }
   for (uint64_t i = 0; i < scenario_.sleepers; ++i) AddSleeper();
 }
 
@@ -141,13 +145,13 @@ uint64_t Group::sessions_lost() const {
   return lost;
 }
 
-Client& Group::NewClient(absl::string_view name) {
+Client& Group::NewClient(absl::string_view name, bool gives_up) {
   links_.push_back(std::make_unique<Link>(loop_, nodes_, id_, scenario_.link,
                                           faults_, random_.Next(), *this));
   if (calm_) links_.back()->Calm();
   const ClientOptions options{
       .session_timeout_ns = scenario_.session_timeout_ns,
-      .give_up_one_in = scenario_.give_up_one_in,
+      .give_up_one_in = gives_up ? scenario_.give_up_one_in : 0,
       .early_factor =
           static_cast<double>(SimClock::kTrueRatePpm) / Scenario::kRatePpmMax,
       .early_slack_ns = 2 * scenario_.partition.raft.tick_ns};

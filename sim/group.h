@@ -85,7 +85,7 @@ class Group : public AnswerObserver {
  private:
   std::string Name(absl::string_view what) const;
   raft::ReplicaId ReplicaOn(base::NodeId node) const;
-  Client& NewClient(absl::string_view name);
+  Client& NewClient(absl::string_view name, bool gives_up = true);
 
   const base::PartitionId id_;
   const raft::Configuration configuration_;

@@ -1,12 +1,18 @@
 #include "sim/mutants.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "base/random.h"
+#include "partition/transport.h"
 #include "primitive/registry.h"
+#include "raft/message.h"
 #include "session/primitive.h"
 #include "session/registry.h"
 #include "sim/sim_clock.h"
@@ -74,6 +80,22 @@ class AcknowledgesBeforeTheSync : public PassingStore {
   using PassingStore::PassingStore;
 
   void Write(storage::LogWrite write) override {
+    auto done = std::exchange(write.done, nullptr);
+    write.done = [](absl::Status) {};
+    PassingStore::Write(std::move(write));
+    done(absl::OkStatus());
+  }
+};
+
+// Only those without entries: of terms and votes (P1).
+class TellsItsVoteBeforeTheSync : public PassingStore {
+ public:
+  using PassingStore::PassingStore;
+
+  void Write(storage::LogWrite write) override {
+    if (!write.entries.empty() || !write.hard_state.has_value()) {
+      return PassingStore::Write(std::move(write));
+    }
     auto done = std::exchange(write.done, nullptr);
     write.done = [](absl::Status) {};
     PassingStore::Write(std::move(write));
@@ -162,6 +184,98 @@ template <class Store>
 Defect WithStore() {
   return {.wrap_store = [](storage::LogStore& store, uint64_t seed) {
     return std::make_unique<Store>(store, seed);
+  }};
+}
+
+// --- Transports --------------------------------------------------------------
+
+// Changes messages as they leave.
+class ChangingTransport : public partition::Transport {
+ public:
+  ChangingTransport(partition::Transport& transport, uint64_t seed)
+      : random_(seed), transport_(transport) {}
+
+  void SetMembers(base::PartitionId partition, raft::ReplicaId self,
+                  std::vector<raft::Member> members) override {
+    transport_.SetMembers(partition, self, std::move(members));
+  }
+  void Send(base::PartitionId partition,
+            std::vector<raft::Message> messages) override {
+    for (raft::Message& message : messages) Change(partition, message);
+    transport_.Send(partition, std::move(messages));
+  }
+  void SendImage(base::PartitionId partition,
+                 partition::ImageMessage message) override {
+    transport_.SendImage(partition, std::move(message));
+  }
+
+ protected:
+  virtual void Change(base::PartitionId partition, raft::Message& message) = 0;
+
+  base::Random random_;
+
+ private:
+  partition::Transport& transport_;
+};
+
+// Heartbeats tell everybody the commit index, not only what he is known to have
+// (P19).
+class CommitsByHeartbeat : public ChangingTransport {
+ public:
+  using ChangingTransport::ChangingTransport;
+
+  void Change(base::PartitionId partition, raft::Message& message) override {
+    raft::Index& commit = commit_[partition];
+    if (const auto* append = std::get_if<raft::AppendEntries>(&message.body)) {
+      commit = std::max(commit, append->commit_index);
+    } else if (auto* beat = std::get_if<raft::Heartbeat>(&message.body)) {
+      beat->commit_index = std::max(beat->commit_index, commit);
+    }
+  }
+
+ private:
+  std::map<base::PartitionId, raft::Index> commit_;
+};
+
+class AcknowledgesTooMuch : public ChangingTransport {
+ public:
+  using ChangingTransport::ChangingTransport;
+
+  void Change(base::PartitionId, raft::Message& message) override {
+    auto* reply = std::get_if<raft::AppendEntriesReply>(&message.body);
+    if (reply != nullptr && reply->accepted) ++reply->index;
+  }
+};
+
+class GrantsEveryVote : public ChangingTransport {
+ public:
+  using ChangingTransport::ChangingTransport;
+
+  void Change(base::PartitionId, raft::Message& message) override {
+    if (auto* reply = std::get_if<raft::RequestVoteReply>(&message.body)) {
+      reply->granted = true;
+    }
+  }
+};
+
+// A leader answers reads by what it knew when it was younger (P18, P47).
+class AnswersReadsTooEarly : public ChangingTransport {
+ public:
+  using ChangingTransport::ChangingTransport;
+
+  void Change(base::PartitionId, raft::Message& message) override {
+    auto* reply = std::get_if<raft::ReadIndexReply>(&message.body);
+    if (reply != nullptr && reply->index > raft::Index{5} &&
+        random_.OneIn(10)) {
+      reply->index = raft::Index{reply->index.value() - 5};
+    }
+  }
+};
+
+template <class Transport>
+Defect WithTransport() {
+  return {.wrap_transport = [](partition::Transport& transport, uint64_t seed) {
+    return std::make_unique<Transport>(transport, seed);
   }};
 }
 
@@ -317,6 +431,37 @@ class ExpiresEarly : public PassingPrimitive {
   };
 };
 
+// Every fourth Release frees the lock, and nobody is told: the next one waits
+// for ever (P53).
+class ForgetsAWaiter : public PassingPrimitive {
+ public:
+  using PassingPrimitive::PassingPrimitive;
+
+  void Command(session::CommandContext& context, uint32_t operation,
+               absl::string_view input) override {
+    if (context.index() % 4 != 0) {
+      return inner_->Command(context, operation, input);
+    }
+    Forgetful forgetful(context);
+    inner_->Command(forgetful, operation, input);
+  }
+
+ private:
+  class Forgetful : public Unanswered {
+   public:
+    explicit Forgetful(session::CommandContext& context)
+        : Unanswered(context), context_(context) {}
+    void Complete(session::CommandKey, session::Result) override {}
+    void Answer(session::Result result) override {
+      context_.Answer(std::move(result));
+    }
+    void KeepOpen() override { context_.KeepOpen(); }
+
+   private:
+    session::CommandContext& context_;
+  };
+};
+
 template <class Wrapper, const char* kType>
 std::unique_ptr<session::Primitive> CreateWrapped(session::TableSet& tables,
                                                   session::PrimitiveId id) {
@@ -325,6 +470,7 @@ std::unique_ptr<session::Primitive> CreateWrapped(session::TableSet& tables,
 }
 
 constexpr char kCounter[] = "counter";
+constexpr char kLock[] = "lock";
 constexpr char kMap[] = "map";
 
 // The built-in registry with one type wrapped; never destroyed.
@@ -343,6 +489,7 @@ Defect WithPrimitive() {
 std::vector<Mutant> AllMutants() {
   return {
       {"AcknowledgesBeforeTheSync", WithStore<AcknowledgesBeforeTheSync>()},
+      {"TellsItsVoteBeforeTheSync", WithStore<TellsItsVoteBeforeTheSync>()},
       {"LosesAnImageRow", WithStore<LosesAnImageRow>()},
       {"WritesImageRowsLate", WithStore<WritesImageRowsLate>()},
       {"KeepsAnObsoleteRow", WithStore<KeepsAnObsoleteRow>()},
@@ -353,6 +500,11 @@ std::vector<Mutant> AllMutants() {
       {"RemembersOutsideItsTables",
        WithPrimitive<RemembersOutsideItsTables, kCounter>()},
       {"ExpiresEarly", WithPrimitive<ExpiresEarly, kMap>()},
+      {"ForgetsAWaiter", WithPrimitive<ForgetsAWaiter, kLock>()},
+      {"CommitsByHeartbeat", WithTransport<CommitsByHeartbeat>()},
+      {"AcknowledgesTooMuch", WithTransport<AcknowledgesTooMuch>()},
+      {"GrantsEveryVote", WithTransport<GrantsEveryVote>()},
+      {"AnswersReadsTooEarly", WithTransport<AnswersReadsTooEarly>()},
       {"RunsACopyAsANewCommand", {.link = {.renumber_copies = true}}},
       {"DropsAnEvent", {.link = {.drop_output_one_in = 50}}},
       {"AnswersAStaleRead", {.link = {.stale_answer_one_in = 20}}},

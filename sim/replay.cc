@@ -1,5 +1,7 @@
 #include "sim/replay.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "multiraft/disk/v1/command.pb.h"
@@ -72,7 +74,13 @@ void Replay::Append(const raft::Entry& entry) {
       command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
       command.has_session_command();
   const session::Applied applied = state_machine_.Apply(ToLogEntry(entry));
-  state_machine_.TakeEffects();
+  // Commands that waited, and now have their answer.
+  for (session::CommandKey key : state_machine_.TakeEffects().commands) {
+    session::OutputRead read = state_machine_.ReadOutput(key, 0);
+    if (read.kind == session::OutputRead::Kind::kOutput) {
+      results_.emplace(key, std::move(read.output.result));
+    }
+  }
   if (is_command && applied.outcome == session::Applied::Outcome::kAnswered) {
     // The first one counts; a repeated command answers the same.
     const session::CommandKey key{

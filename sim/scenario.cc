@@ -62,6 +62,7 @@ Scenario Scenario::Draw(uint64_t seed) {
   scenario.partitions = random.Between(1, scenario.nodes == 1 ? 4 : 2);
   scenario.workers = random.Between(1, 3);
   scenario.sleepers = random.Below(3);
+  scenario.lock_users = random.OneIn(3) ? 0 : random.Between(1, 3);
   scenario.maps = random.Between(1, 2);
   scenario.executors = random.Between(1, 2);
   scenario.session_timeout_ns = random.Between(1500, 5000) * kMillis;
@@ -93,6 +94,8 @@ Scenario Scenario::Draw(uint64_t seed) {
   scenario.workload.think_ns_max = random.Between(1, 150) * kMillis;
   scenario.workload.lanes = random.Between(1, 4);
   scenario.workload.ttl_ns_max = random.Between(50, 2000) * kMillis;
+  scenario.workload.lock.think_ns_max = random.Between(1, 300) * kMillis;
+  scenario.workload.lock.hold_ns_max = random.Between(1, 300) * kMillis;
   scenario.workload.keys = random.Between(1, 6);
   scenario.workload.time.slack_ns = 2 * scenario.partition.raft.tick_ns;
   return scenario;

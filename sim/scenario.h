@@ -20,6 +20,7 @@ struct Scenario {
   uint64_t partitions = 1;
   uint64_t workers = 2;  // Of each partition.
   uint64_t sleepers = 1;
+  uint64_t lock_users = 0;
   uint64_t maps = 1;
   uint64_t executors = 1;
   uint64_t session_timeout_ns = 3 * kSeconds;

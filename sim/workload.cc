@@ -455,6 +455,7 @@ Workload::Workload(EventLoop& loop, const session::Registry& registry,
     : loop_(loop),
       counter_type_(TypeNamed(registry, "counter")),
       map_type_(TypeNamed(registry, "map")),
+      lock_type_(TypeNamed(registry, "lock")),
       options_(options),
       random_(seed),
       judge_(judge) {}
@@ -468,6 +469,22 @@ void Workload::AddCounter(const std::string& name, bool only_ones) {
 
 void Workload::AddMap(const std::string& name, bool cleared) {
   maps_.push_back(std::make_unique<SharedMap>(name, cleared, judge_));
+}
+
+void Workload::AddLock(const std::string& name) {
+  lock_ = std::make_unique<SharedLock>(SharedLock{.name = name});
+}
+
+void Workload::AddLockUser(Client& client) {
+  lock_users_.push_back(
+      std::make_unique<LockUser>(loop_, lock_type_, options_.lock, *lock_,
+                                 client, random_.Next(), judge_));
+  lock_users_.back()->Start();
+}
+
+void Workload::Finish() {
+  finished_ = true;
+  for (const auto& user : lock_users_) user->Finish();
 }
 
 void Workload::AddWorker(Client& client) {
@@ -565,12 +582,14 @@ void Workload::Check(const FinalState& state) {
                            judge_);
   }
   for (const auto& map : maps_) map->history.Check(state.maps.at(map->name));
+  if (lock_ != nullptr) lock_->history.Check(lock_->name, judge_);
 }
 
 uint64_t Workload::call_count() const {
   uint64_t count = 0;
   for (const auto& counter : counters_) count += counter->history.size();
   for (const auto& map : maps_) count += map->history.size();
+  if (lock_ != nullptr) count += lock_->history.size();
   return count;
 }
 

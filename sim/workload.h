@@ -1,5 +1,6 @@
-// What the clients of one partition do: workers use its counters and maps,
-// chroniclers listen to every change of a map, sleepers go away without a word.
+// What the clients of one partition do: workers use its counters and maps, lock
+// users its lock, chroniclers listen to every change of a map, sleepers go away
+// without a word.
 //
 // Not thread-safe: the whole simulation runs on one thread.
 
@@ -20,6 +21,7 @@
 #include "sim/counter_history.h"
 #include "sim/event_loop.h"
 #include "sim/judge.h"
+#include "sim/lock_user.h"
 #include "sim/map_history.h"
 
 namespace sim {
@@ -65,6 +67,7 @@ class Workload {
     uint64_t lanes = 2;  // Requests one worker has under way.
     uint64_t ttl_ns_max = 2 * kSeconds;
     uint64_t keys = 3;
+    LockUser::Options lock;
     TimeBounds time;
   };
 
@@ -75,15 +78,18 @@ class Workload {
 
   void AddCounter(const std::string& name, bool only_ones);
   void AddMap(const std::string& name, bool cleared);
+  void AddLock(const std::string& name);
 
   // Each starts at once and uses everything added before.
   void AddWorker(Client& client);
+  // Of the lock of the partition; `client` gives nothing up.
+  void AddLockUser(Client& client);
   void AddChronicler(Client& client, const std::string& map);
   // Abandons its session after `awake_ns`.
   void AddSleeper(Client& client, uint64_t awake_ns);
 
   // No new requests from now on.
-  void Finish() { finished_ = true; }
+  void Finish();
 
   // Nothing fails any more: a sleeper that starts now must be gone on time.
   void ExpectPunctuality() { punctual_ = true; }
@@ -109,6 +115,7 @@ class Workload {
   EventLoop& loop_;
   const session::PrimitiveType& counter_type_;
   const session::PrimitiveType& map_type_;
+  const session::PrimitiveType& lock_type_;
   const Options options_;
   base::Random random_;
   Judge& judge_;
@@ -118,7 +125,9 @@ class Workload {
   size_t sleeping_ = 0;
   std::vector<std::unique_ptr<SharedCounter>> counters_;
   std::vector<std::unique_ptr<SharedMap>> maps_;
+  std::unique_ptr<SharedLock> lock_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<LockUser>> lock_users_;
   std::vector<std::unique_ptr<Reader>> readers_;
 };
 
