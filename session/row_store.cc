@@ -23,6 +23,11 @@ RowStore::RowStore(TableId table_id, uint64_t owner_id, uint64_t epoch_number)
       counted(table_id != TableId::kEpochs),
       hash_seed_(HashSeed(table_id, owner_id)) {}
 
+uint64_t RowHash(TableId table, uint64_t owner, absl::string_view key,
+                 absl::string_view value) {
+  return base::Hash64(value, base::Hash64(key, HashSeed(table, owner)));
+}
+
 uint64_t RowStore::Hash(absl::string_view key, absl::string_view value) const {
   return base::Hash64(value, base::Hash64(key, hash_seed_));
 }

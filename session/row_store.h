@@ -34,6 +34,10 @@ struct RowNode {
 // the table's tree. Counted in every size_bytes.
 inline constexpr size_t kRowOverhead = 48;
 
+// The hash of a row in digests. Do not change: digests are on disk.
+uint64_t RowHash(TableId table, uint64_t owner, absl::string_view key,
+                 absl::string_view value);
+
 class RowStore {
  public:
   RowStore(TableId table, uint64_t owner, uint64_t epoch);
@@ -65,8 +69,8 @@ class RowStore {
 
   virtual size_t size() const = 0;
 
-  // The hash of a row in digests. Without the epoch: that is this replica's
-  // bookkeeping. Do not change: digests are on disk.
+  // RowHash of a row of this table. Without the epoch: that is this replica's
+  // bookkeeping.
   uint64_t Hash(absl::string_view key, absl::string_view value) const;
 
   const TableId table;

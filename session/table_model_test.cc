@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "base/testing/status_matchers.h"
 #include "gtest/gtest.h"
+#include "session/image_sum.h"
 #include "session/row_store.h"
 #include "session/table.h"
 #include "session/table_set.h"
@@ -68,6 +69,12 @@ class Tables {
     }
     if (!opened) open();
     ASSERT_OK(set_.FinishLoad(digest));
+    // Whoever only passes the rows on gets the same sum.
+    ImageSum sum;
+    for (const EncodedRow& row : rows) {
+      ASSERT_OK(sum.Add(row.table, row.key, row.value));
+    }
+    EXPECT_EQ(sum.digest(), digest);
   }
 
   Model Contents() const {
