@@ -1,5 +1,7 @@
 #include "partition/callers.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -16,6 +18,12 @@ Refusal Replaced() {
 Refusal FellBehind() {
   return {.status = absl::UnavailableError(
               "the stream fell too far behind the changes; list again")};
+}
+
+Refusal TookOver() {
+  return {.status = absl::UnavailableError(
+              "this replica was far behind and took over another's state; list "
+              "again")};
 }
 
 }  // namespace
@@ -128,28 +136,45 @@ void Callers::Pump(StreamId id) {
   }
 }
 
-void Callers::Handle(const session::Effects& effects) {
-  for (session::CommandKey key : effects.commands) {
-    if (auto found = by_command_.find(key); found != by_command_.end()) {
-      Pump(found->second);
-    }
-    auto found = waiting_.find(key);
-    if (found == waiting_.end()) continue;
-    session::OutputRead read = state_machine_->ReadOutput(key, 0);
-    if (read.kind == session::OutputRead::Kind::kNothingYet) continue;
-    session::Applied applied;
-    applied.index = state_machine_->index();
-    applied.session = key.session;
-    if (read.kind == session::OutputRead::Kind::kOutput) {
-      applied.outcome = session::Applied::Outcome::kAnswered;
-      applied.output = std::move(read.output);
-    } else {
-      applied.outcome = session::Applied::Outcome::kCanceled;
-      applied.message = "stream closed";
-    }
-    Complete(std::move(found->second), std::move(applied));
-    waiting_.erase(found);
+// The command has an output, or has ended.
+void Callers::Handle(session::CommandKey key) {
+  if (auto found = by_command_.find(key); found != by_command_.end()) {
+    Pump(found->second);
   }
+  auto found = waiting_.find(key);
+  if (found == waiting_.end()) return;
+  session::OutputRead read = state_machine_->ReadOutput(key, 0);
+  if (read.kind == session::OutputRead::Kind::kNothingYet) return;
+  session::Applied applied;
+  applied.index = state_machine_->index();
+  applied.session = key.session;
+  if (read.kind == session::OutputRead::Kind::kOutput) {
+    applied.outcome = session::Applied::Outcome::kAnswered;
+    applied.output = std::move(read.output);
+  } else {
+    applied.outcome = session::Applied::Outcome::kCanceled;
+    applied.message = "stream closed";
+  }
+  Complete(std::move(found->second), std::move(applied));
+  waiting_.erase(found);
+}
+
+void Callers::Replace(session::StateMachine& state_machine) {
+  while (!by_query_.empty()) {
+    // The lowest stream, for an order that a seed repeats.
+    StreamId stream = by_query_.begin()->second;
+    for (const auto& [query, id] : by_query_) stream = std::min(stream, id);
+    End(stream, TookOver());
+  }
+  state_machine_ = &state_machine;
+  std::set<session::CommandKey> keys;
+  for (const auto& [key, completion] : waiting_) keys.insert(key);
+  for (const auto& [key, stream] : by_command_) keys.insert(key);
+  for (session::CommandKey key : keys) Handle(key);
+}
+
+void Callers::Handle(const session::Effects& effects) {
+  for (session::CommandKey key : effects.commands) Handle(key);
   for (session::QueryStreamId query : effects.queries) {
     if (auto found = by_query_.find(query); found != by_query_.end()) {
       Pump(found->second);

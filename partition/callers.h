@@ -73,6 +73,15 @@ class Callers {
   void Writable(StreamId stream);
   void Close(StreamId stream);
 
+  // --- An installed image
+  // -----------------------------------------------------
+
+  // From now on the state is this, from further on in the same history; it
+  // outlives this or the next call. Query streams end, since what happened in
+  // between is not known (clients list again); everybody else goes on from the
+  // outputs that are cached in the new state (U22).
+  void Replace(session::StateMachine& state_machine);
+
   // --- Per turn -------------------------------------------------------------
 
   // Hands out what Apply made ready.
@@ -105,7 +114,9 @@ class Callers {
   // Forgets the stream, its query included.
   void Forget(StreamId id);
 
-  session::StateMachine* const state_machine_;
+  void Handle(session::CommandKey key);
+
+  session::StateMachine* state_machine_;
 
   std::map<session::CommandKey, Completion<session::Applied>> waiting_;
   // Ordered, so that streams end in an order that a seed repeats.

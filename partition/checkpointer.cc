@@ -13,9 +13,6 @@ namespace {
 constexpr uint64_t kEntryOverheadBytes = 60;
 // What one task removes of a replaced image.
 constexpr size_t kCleanSliceRows = 4096;
-// The log is trimmed in pieces: a sixteenth of what is kept, within these.
-constexpr uint64_t kLogPieceBytesMin = 4 << 10;
-constexpr uint64_t kLogPieceBytesMax = 1 << 20;
 
 storage::ImageRow ToStorage(session::EncodedRow row) {
   return {.table = static_cast<uint16_t>(row.table),
@@ -23,11 +20,6 @@ storage::ImageRow ToStorage(session::EncodedRow row) {
           .checkpoint = row.checkpoint,
           .erased = row.erased,
           .value = std::move(row.value)};
-}
-
-uint64_t PieceBytes(const Options& options) {
-  return std::clamp(options.log_keep_bytes / 16, kLogPieceBytesMin,
-                    kLogPieceBytesMax);
 }
 
 uint64_t BytesOf(const std::vector<session::EncodedRow>& rows) {
@@ -46,28 +38,18 @@ Checkpointer::Checkpointer(const Options& options,
                            const storage::ImagePointer& image,
                            raft::Index first_index, Hooks hooks)
     : options_(options),
-      state_machine_(state_machine),
+      state_machine_(&state_machine),
       store_(store),
       hooks_(std::move(hooks)),
       image_(image),
-      first_index_(first_index) {
-  // The size of what a former process left behind the image is not known, so
-  // the first checkpoint takes it: it must not add up over restarts.
-  if (first_index <= image.position.index) {
-    log_.push_back({.last = image.position.index, .of_former_process = true});
-  }
-}
+      log_(options, image.position.index, first_index) {}
 
 void Checkpointer::Applied(const raft::Entry& entry,
                            const raft::Configuration& configuration,
                            uint64_t now_ns) {
+  if (abandoned_) return;
   const uint64_t bytes = entry.bytes().size() + kEntryOverheadBytes;
-  if (log_.empty() || log_.back().of_former_process ||
-      log_.back().bytes >= PieceBytes(options_)) {
-    log_.push_back({});
-  }
-  log_.back().last = entry.index;
-  log_.back().bytes += bytes;
+  log_.Add(entry.index, bytes);
   log_bytes_since_ += bytes;
   if (!changed_since_) {
     // The interval runs from the first change: an idle partition writes
@@ -76,7 +58,7 @@ void Checkpointer::Applied(const raft::Entry& entry,
     last_ns_ = now_ns;
   }
 
-  if (cut_.has_value() || !state_machine_.writing_checkpoint()) return;
+  if (cut_.has_value() || !state_machine_->writing_checkpoint()) return;
   cut_ =
       Cut{.position = raft::PositionOf(entry), .configuration = configuration};
   log_bytes_since_ = 0;
@@ -85,17 +67,17 @@ void Checkpointer::Applied(const raft::Entry& entry,
 }
 
 bool Checkpointer::IsDue(uint64_t now_ns) const {
-  if (cut_.has_value() || !changed_since_) return false;
+  if (cut_.has_value() || !changed_since_ || abandoned_) return false;
   return log_bytes_since_ >= options_.checkpoint_log_bytes ||
-         state_machine_.dirty_bytes() >= options_.checkpoint_dirty_bytes ||
-         (state_machine_.dirty_rows() > 0 &&
+         state_machine_->dirty_bytes() >= options_.checkpoint_dirty_bytes ||
+         (state_machine_->dirty_rows() > 0 &&
           now_ns - last_ns_ >= options_.checkpoint_interval_ns);
 }
 
 // One slice of encoding; the next comes in a task of its own, so that commands
 // run in between.
 void Checkpointer::Continue() {
-  if (stopped_ || !cut_.has_value() || cut_->pointer_written) return;
+  if (stopped_ || !cut_.has_value() || cut_->pointer_queued) return;
   if (cut_->encoded) {
     if (inflight_bytes_ == 0) WritePointer();
     return;
@@ -103,7 +85,7 @@ void Checkpointer::Continue() {
   if (inflight_bytes_ >= options_.checkpoint_inflight_bytes) return;
 
   std::vector<session::EncodedRow> rows;
-  cut_->encoded = state_machine_.EncodeSlice(
+  cut_->encoded = state_machine_->EncodeSlice(
       options_.checkpoint_slice_rows, options_.checkpoint_slice_bytes, rows);
   if (!rows.empty()) {
     const uint64_t bytes = BytesOf(rows);
@@ -115,13 +97,10 @@ void Checkpointer::Continue() {
     for (session::EncodedRow& row : rows) {
       batch.rows.push_back(ToStorage(std::move(row)));
     }
-    batch.done = [this, bytes, post = hooks_.post](absl::Status status) {
-      post([this, bytes, status = std::move(status)] {
-        inflight_bytes_ -= bytes;
-        if (!status.ok()) return hooks_.failed(status);
-        Continue();
-      });
-    };
+    batch.done = WhenWritten([this, bytes] {
+      inflight_bytes_ -= bytes;
+      Continue();
+    });
     store_.WriteImage(std::move(batch));
   }
   if (cut_->encoded && inflight_bytes_ == 0) return WritePointer();
@@ -134,8 +113,8 @@ void Checkpointer::Continue() {
 }
 
 void Checkpointer::WritePointer() {
-  cut_->pointer_written = true;
-  const session::ImageHeader& header = state_machine_.image_header();
+  cut_->pointer_queued = true;
+  const session::ImageHeader& header = state_machine_->image_header();
   CHECK_EQ(header.log_index, cut_->position.index.value());
   storage::ImagePointer pointer{.position = cut_->position,
                                 .command_index = header.command_index,
@@ -144,49 +123,41 @@ void Checkpointer::WritePointer() {
                                 .checkpoint = header.checkpoint,
                                 .machine_version = header.machine_version,
                                 .digest = header.digest};
-  const raft::Index target = TrimTarget(pointer.position.index);
+  const raft::Index target =
+      log_.Target(pointer.position.index, hooks_.needs());
   std::optional<raft::Index> trim_below;
-  if (target > first_index_) trim_below = target;
+  if (target > log_.first_index()) trim_below = target;
 
   storage::LogWrite write;
   write.partition = options_.id;
   write.image = pointer;
   write.trim_below = trim_below;
-  write.done = [this, pointer, trim_below,
-                post = hooks_.post](absl::Status status) {
-    post([this, pointer, trim_below, status = std::move(status)] {
-      if (!status.ok()) return hooks_.failed(status);
-      PointerDurable(pointer, trim_below);
-    });
-  };
+  write.done = WhenWritten(
+      [this, pointer, trim_below] { PointerDurable(pointer, trim_below); });
   store_.Write(std::move(write));
 }
 
-raft::Index Checkpointer::TrimTarget(raft::Index image) const {
-  uint64_t kept = 0;
-  for (auto piece = log_.rbegin(); piece != log_.rend(); ++piece) {
-    if (piece->last <= image &&
-        (kept >= options_.log_keep_bytes || piece->of_former_process)) {
-      return piece->last + 1;
-    }
-    kept += piece->bytes;
-  }
-  return first_index_;
+absl::AnyInvocable<void(absl::Status)> Checkpointer::WhenWritten(
+    std::function<void()> action) {
+  return [this, life = life_, post = hooks_.post,
+          action = std::move(action)](absl::Status status) {
+    post([this, life, action, status = std::move(status)] {
+      if (!status.ok()) return hooks_.failed(status);
+      if (life == life_) action();
+    });
+  };
 }
 
 void Checkpointer::PointerDurable(const storage::ImagePointer& pointer,
                                   std::optional<raft::Index> trim_below) {
   image_ = pointer;
-  if (trim_below.has_value()) {
-    first_index_ = *trim_below;
-    while (!log_.empty() && log_.front().last < first_index_) log_.pop_front();
-  }
-  hooks_.durable(image_.position, image_.configuration, first_index_);
+  if (trim_below.has_value()) log_.Trimmed(*trim_below);
+  hooks_.durable(image_.position, image_.configuration, log_.first_index());
   // Another cut may begin when the last of it is handed over: what replaces a
   // version must come behind its removal.
-  obsolete_ = state_machine_.ImageDurable();
+  obsolete_ = state_machine_->ImageDurable();
   cleaned_ = 0;
-  state_machine_.set_hold_checkpoints(true);
+  state_machine_->set_hold_checkpoints(true);
   Clean();
 }
 
@@ -205,7 +176,9 @@ void Checkpointer::Clean() {
                               .checkpoint = version.checkpoint});
   }
   if (end < obsolete_.versions.size()) {
-    hooks_.post([this] { Clean(); });
+    hooks_.post([this, life = life_] {
+      if (life == life_) Clean();
+    });
   } else {
     for (session::ObsoleteRange& range : obsolete_.ranges) {
       batch.obsolete_prefixes.push_back(
@@ -214,14 +187,31 @@ void Checkpointer::Clean() {
     }
     obsolete_ = {};
     cut_.reset();
-    state_machine_.set_hold_checkpoints(false);
+    state_machine_->set_hold_checkpoints(false);
   }
   if (batch.obsolete.empty() && batch.obsolete_prefixes.empty()) return;
-  batch.done = [this, post = hooks_.post](absl::Status status) {
-    if (status.ok()) return;
-    post([this, status = std::move(status)] { hooks_.failed(status); });
-  };
+  batch.done = WhenWritten([] {});
   store_.WriteImage(std::move(batch));
+}
+
+void Checkpointer::Abandon() {
+  abandoned_ = true;
+  ++life_;
+  cut_.reset();
+  obsolete_ = {};
+  cleaned_ = 0;
+  inflight_bytes_ = 0;
+}
+
+void Checkpointer::Installed(session::StateMachine& state_machine,
+                             const storage::ImagePointer& image) {
+  CHECK(abandoned_);
+  abandoned_ = false;
+  state_machine_ = &state_machine;
+  image_ = image;
+  log_.Reset(image.position.index + 1);
+  log_bytes_since_ = 0;
+  changed_since_ = false;
 }
 
 }  // namespace partition

@@ -13,13 +13,13 @@
 #define PARTITION_CHECKPOINTER_H_
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <optional>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "base/ids.h"
+#include "partition/log_retention.h"
 #include "partition/partition.h"
 #include "raft/configuration.h"
 #include "raft/types.h"
@@ -38,6 +38,8 @@ class Checkpointer {
                        const raft::Configuration& configuration,
                        raft::Index first)>
         durable;
+    // What others need of the log.
+    std::function<LogNeeds()> needs;
     // A write failed: this replica is fenced.
     std::function<void(absl::Status)> failed;
   };
@@ -59,7 +61,22 @@ class Checkpointer {
   // Writes nothing any more: what is under way is left to the next start.
   void Stop() { stopped_ = true; }
 
+  // --- When another image is installed --------------------------------------
+
+  // It will be, so the present one is written no further.
+  void Abandon();
+  // It is, and loaded into `state_machine`, which outlives this or the next
+  // call. REQUIRES: Abandon was called.
+  void Installed(session::StateMachine& state_machine,
+                 const storage::ImagePointer& image);
+
+  // A newer image is on its way to be image(), and log may go with it.
+  bool is_pointer_queued() const {
+    return cut_.has_value() && cut_->pointer_queued;
+  }
+
   const storage::ImagePointer& image() const { return image_; }
+  uint64_t log_bytes() const { return log_.bytes(); }
 
  private:
   // The cut being written.
@@ -67,13 +84,7 @@ class Checkpointer {
     raft::Position position;
     raft::Configuration configuration;
     bool encoded = false;
-    bool pointer_written = false;
-  };
-  // The log holds `bytes` in entries up to `last`.
-  struct LogPiece {
-    raft::Index last;
-    uint64_t bytes = 0;
-    bool of_former_process = false;
+    bool pointer_queued = false;
   };
 
   void Continue();
@@ -83,16 +94,19 @@ class Checkpointer {
   // Hands the store a slice of what no reader needs any more; all of it before
   // the first row of the next cut.
   void Clean();
-  // The first index to keep when the image is at `image`.
-  raft::Index TrimTarget(raft::Index image) const;
+  // Runs `action` with the status of a write in a later turn, unless the image
+  // that it was for is abandoned then.
+  absl::AnyInvocable<void(absl::Status)> WhenWritten(
+      std::function<void()> action);
 
   const Options& options_;
-  session::StateMachine& state_machine_;
+  session::StateMachine* state_machine_;
   storage::LogStore& store_;
   const Hooks hooks_;
 
   storage::ImagePointer image_;
-  raft::Index first_index_;
+  uint64_t life_ = 0;  // Of images: grows when one is abandoned.
+  bool abandoned_ = false;
   std::optional<Cut> cut_;
   session::TableSet::Obsolete
       obsolete_;  // Of the last image, from cleaned_ on.
@@ -101,7 +115,7 @@ class Checkpointer {
   uint64_t inflight_bytes_ = 0;
   bool continue_posted_ = false;
 
-  std::deque<LogPiece> log_;  // Of the log on disk, oldest first.
+  LogRetention log_;
   uint64_t log_bytes_since_ = 0;
   uint64_t last_ns_ = 0;
   bool changed_since_ = false;

@@ -52,8 +52,12 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
                       raft::Index first) {
                  core_->Compacted(position, configuration, first);
                },
+           .needs = [this] { return NeedsOfLog(); },
            .failed =
                [this](absl::Status status) { FailOfDisk(std::move(status)); }}),
+      image_sender_(options_, self_, ports_.store, SenderHooks()),
+      image_receiver_(options_, self_, ports_.store, ports_.registry,
+                      ReceiverHooks()),
       callers_(*state_machine_),
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
       transfers_(options.raft.election_ticks + 1),
@@ -163,6 +167,7 @@ void Driver::Stop() {
   Post([this] {
     stopped_ = true;
     checkpointer_.Stop();
+    StopImages();
     UpdateServing();
     RefuseItems(held_.TakeAll(), ShuttingDown(Outcome::kNotProposed));
     for (Pending& pending : pending_) {
@@ -199,18 +204,6 @@ bool Driver::NeedsSpace(const raft::Message& message) {
   const auto* append = std::get_if<raft::AppendEntries>(&message.body);
   return (append != nullptr && !append->entries.empty()) ||
          std::holds_alternative<raft::InstallSnapshot>(message.body);
-}
-
-// Images do not travel between nodes yet: whoever asks is told so.
-void Driver::StepImage(ImageMessage message) {
-  const auto* request = std::get_if<ImageRequest>(&message);
-  if (request == nullptr) return;
-  ports_.transport.SendImage(options_.id,
-                             ImageChunk{.from = self_,
-                                        .to = request->from,
-                                        .position = request->position,
-                                        .after = request->after,
-                                        .gone = true});
 }
 
 uint64_t Driver::AddLeaderListener(
@@ -360,6 +353,11 @@ Refusal Driver::Admit(const CommandRequest& request, bool keep_alive) {
     return Busy(absl::StrCat("partition ", options_.id.value(),
                              ": too many commands wait to be applied"));
   }
+  if (!keep_alive && LogWaitsForImage()) {
+    return Busy(absl::StrCat("partition ", options_.id.value(),
+                             ": a member gets the image, and the log behind "
+                             "it is full"));
+  }
   CHECK(admit_command_->ParseFromString(request.bytes));
   absl::Status status = state_machine_->Admit(*admit_command_);
   if (status.ok()) return {};
@@ -424,7 +422,7 @@ void Driver::ProcessReady() {
         to_apply_.push_back(std::move(entry));
       }
       for (const raft::FetchRequest& fetch : ready.fetches) Fetch(fetch);
-      RefuseSnapshots(ready);
+      HandleSnapshots(ready);
       for (const raft::ReadState& read : ready.reads) {
         if (read.index.has_value()) {
           reads_.Confirm(read.context, *read.index);
@@ -441,19 +439,6 @@ void Driver::ProcessReady() {
   }
   // Others on this executor get their turn; ours goes on in another.
   if (!to_apply_.empty() || core_->HasReady()) Post([] {});
-}
-
-// Images do not travel between nodes yet: the core is told so at once, or it
-// would wait for them.
-void Driver::RefuseSnapshots(const raft::Ready& ready) {
-  for (const raft::SnapshotSend& send : ready.snapshot_sends) {
-    core_->SnapshotSent(send.follower, send.position.index,
-                        /*delivered=*/false);
-  }
-  if (ready.snapshot_install.has_value()) {
-    core_->SnapshotInstalled(ready.snapshot_install->position,
-                             /*installed=*/false);
-  }
 }
 
 void Driver::QueueWrite(raft::Ready& ready) {
@@ -629,6 +614,7 @@ void Driver::RefuseItems(HeldStreams::Items items, const Refusal& refusal) {
 
 void Driver::OnSoftState(const raft::SoftState& state) {
   if (state.role != raft::Role::kLeader) {
+    image_sender_.EndAll();
     // They may still commit under the next leader.
     for (Pending& pending : pending_) {
       RefuseItem(std::move(pending.item),
@@ -690,6 +676,7 @@ void Driver::OnTick() {
   core_->SetPassive(disk_is_low);
   core_->Tick(disk_is_low ? 0 : now - last_now_ns_);
   last_now_ns_ = now;
+  TickImages();
 
   for (QueryItem& item : reads_.TakeExpired(now)) {
     RefuseItem(std::move(item),
@@ -796,6 +783,7 @@ void Driver::Fail(Failure failure) {
   out_of_service_.store(true, std::memory_order_release);
   LOG(ERROR) << "partition " << options_.id << " term " << core_->term()
              << ": stopped: " << problem_;
+  StopImages();
   UpdateServing();
   const Refusal refusal =
       OutOfService(options_.id, problem_, Outcome::kUnknown);

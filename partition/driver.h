@@ -17,6 +17,9 @@
 #include "partition/callers.h"
 #include "partition/checkpointer.h"
 #include "partition/held_streams.h"
+#include "partition/image_receiver.h"
+#include "partition/image_sender.h"
+#include "partition/log_retention.h"
 #include "partition/mailbox.h"
 #include "partition/partition.h"
 #include "partition/reads.h"
@@ -107,7 +110,6 @@ class Driver : public Partition {
   void Fetch(const raft::FetchRequest& request);
   void ProcessReady();
   void QueueWrite(raft::Ready& ready);
-  void RefuseSnapshots(const raft::Ready& ready);
   void WriteDone(absl::Status status);
   void ApplySome();
   void ApplyOne(const raft::Entry& entry);
@@ -129,6 +131,17 @@ class Driver : public Partition {
     Fail(Failure{.status = std::move(status), .of_disk = true});
   }
   void Fail(Failure failure);
+
+  // --- driver_images.cc -----------------------------------------------------
+  ImageSender::Hooks SenderHooks();
+  ImageReceiver::Hooks ReceiverHooks();
+  void HandleSnapshots(const raft::Ready& ready);
+  void TickImages();
+  void StopImages();
+  LogNeeds NeedsOfLog() const;
+  bool LogWaitsForImage() const;
+  void ImageInstalled(std::unique_ptr<session::StateMachine> state_machine,
+                      const storage::ImagePointer& image);
 
   void RefuseItem(ProposeItem item, Refusal refusal);
   void RefuseItem(QueryItem item, Refusal refusal);
@@ -165,6 +178,8 @@ class Driver : public Partition {
   std::unique_ptr<raft::Raft> core_;
   raft::Configuration applied_configuration_;
   Checkpointer checkpointer_;
+  ImageSender image_sender_;
+  ImageReceiver image_receiver_;
   Callers callers_;
   Reads reads_;
   Transfers transfers_;

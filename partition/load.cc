@@ -42,14 +42,18 @@ absl::Status LoadImage(const Options& options, const Ports& ports,
   // What an unfinished checkpoint left behind, and replaced versions whose
   // removal a crash cut short.
   std::vector<storage::ObsoleteRow> obsolete = reader->TakeObsolete();
-  if (!obsolete.empty()) {
-    storage::ImageBatch batch;
+  const auto clean = [&](storage::ImageBatch batch) {
     batch.partition = options.id;
-    batch.generation = pointer.generation;
-    batch.obsolete = std::move(obsolete);
     // A failure fences the store, and shows at the first write.
     batch.done = [](absl::Status) {};
     ports.store.WriteImage(std::move(batch));
+  };
+  if (!obsolete.empty()) {
+    clean({.generation = pointer.generation, .obsolete = std::move(obsolete)});
+  }
+  // And what an install left that a crash broke off (P42).
+  if (reader->has_unfinished_install()) {
+    clean({.generation = pointer.generation + 1, .clears_generation = true});
   }
   return absl::OkStatus();
 }

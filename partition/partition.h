@@ -64,8 +64,24 @@ struct Options {
   uint64_t checkpoint_slice_bytes = 128 << 10;
   uint64_t checkpoint_inflight_bytes = 1 << 20;
 
-  // Log kept behind the image, for followers that are a little behind (D3).
+  // Log kept behind the image in any case (D3).
   uint64_t log_keep_bytes = 64 << 20;
+  // And for members that were heard from since so long ago, and are behind, up
+  // to so much.
+  uint64_t log_behind_ns_max = 600'000'000'000;
+  uint64_t log_behind_bytes_max = 1 << 30;
+
+  // Images for followers that need older entries than there are. A leader sends
+  // to so many followers at once; a follower asks for so much at once, takes in
+  // so much a second, and holds so much that is not on its disk.
+  uint64_t image_transfers_max = 2;
+  uint64_t image_chunk_bytes = 256 << 10;
+  uint64_t image_bytes_per_second = 64 << 20;
+  uint64_t image_inflight_bytes = 4 << 20;
+  // It asks again after so many ticks, and gives up when nothing new has come
+  // for so long (U19).
+  uint64_t image_retry_ticks = 10;
+  uint64_t image_idle_ns = 30'000'000'000;
 
   // A query waits this long for max_received_index; then Unavailable.
   uint64_t query_wait_ns = 5'000'000'000;

@@ -144,6 +144,10 @@ OPTION(server::Bytes, checkpoint_dirty_bytes, partition.checkpoint_dirty_bytes,
        "or at this much unwritten change.");
 OPTION(server::Bytes, log_keep_bytes, partition.log_keep_bytes,
        "Log kept behind a checkpoint, for followers that are a little behind.");
+OPTION(server::Bytes, log_behind_bytes_max, partition.log_behind_bytes_max,
+       "And at most for members that are further behind and still there.");
+OPTION(server::Bytes, image_bytes_per_second, partition.image_bytes_per_second,
+       "Of an image that a replica gets from its leader.");
 
 HEADING(disk, "The disk");
 OPTION(

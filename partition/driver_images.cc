@@ -1,0 +1,124 @@
+// The driver's part in images: what the core offers and is offered, and the
+// moment when an installed one takes the place of the state.
+
+#include <utility>
+#include <variant>
+
+#include "base/check.h"
+#include "partition/driver.h"
+
+namespace partition {
+
+ImageSender::Hooks Driver::SenderHooks() {
+  return {
+      .post = [this](TaskItem task) { Post(std::move(task)); },
+      .send =
+          [this](ImageMessage message) {
+            ports_.transport.SendImage(options_.id, std::move(message));
+          },
+      .failed =
+          [this](raft::ReplicaId follower, raft::Index image) {
+            core_->SnapshotSent(follower, image, /*delivered=*/false);
+          },
+  };
+}
+
+ImageReceiver::Hooks Driver::ReceiverHooks() {
+  return {
+      .post = [this](TaskItem task) { Post(std::move(task)); },
+      .now_ns = [this] { return Now(); },
+      .send =
+          [this](ImageMessage message) {
+            ports_.transport.SendImage(options_.id, std::move(message));
+          },
+      .generation = [this] { return checkpointer_.image().generation; },
+      .sealed = [this] { checkpointer_.Abandon(); },
+      .installed =
+          [this](std::unique_ptr<session::StateMachine> state_machine,
+                 const storage::ImagePointer& image) {
+            ImageInstalled(std::move(state_machine), image);
+          },
+      .refused =
+          [this](const raft::Position& image) {
+            core_->SnapshotInstalled(image, /*installed=*/false);
+          },
+      .failed = [this](absl::Status status) { FailOfDisk(std::move(status)); },
+  };
+}
+
+void Driver::HandleSnapshots(const raft::Ready& ready) {
+  for (const raft::SnapshotSend& send : ready.snapshot_sends) {
+    // A newer image may become durable before this one is pinned, and take the
+    // log behind this one with it: the core offers that one next (U18).
+    if (checkpointer_.is_pointer_queued()) {
+      core_->SnapshotSent(send.follower, send.position.index,
+                          /*delivered=*/false);
+    } else {
+      image_sender_.Start(send, Now());
+    }
+  }
+  if (ready.snapshot_install.has_value()) {
+    image_receiver_.Offer(*ready.snapshot_install,
+                          raft::Index{state_machine_->applied_log_index()});
+  }
+}
+
+void Driver::StepImage(ImageMessage message) {
+  Post([this, message = std::move(message)]() mutable {
+    if (!problem_.empty() || stopped_) return;
+    if (auto* chunk = std::get_if<ImageChunk>(&message)) {
+      if (disk_is_low()) return;  // It is asked for again.
+      return image_receiver_.Handle(std::move(*chunk));
+    }
+    const auto& request = std::get<ImageRequest>(message);
+    if (request.to == self_) image_sender_.Handle(request, Now());
+  });
+}
+
+void Driver::TickImages() {
+  image_receiver_.Tick(core_->leader());
+  image_sender_.Tick(core_->followers(), Now());
+}
+
+void Driver::StopImages() {
+  image_sender_.EndAll();
+  image_receiver_.Stop();
+}
+
+LogNeeds Driver::NeedsOfLog() const {
+  return NeedsOf(core_->followers(), image_sender_.oldest_image(),
+                 options_.log_behind_ns_max / options_.raft.tick_ns);
+}
+
+// While an image is under way the log behind it stays, however long that takes;
+// so it must not grow without a bound (U18).
+bool Driver::LogWaitsForImage() const {
+  return image_sender_.transfers() > 0 &&
+         checkpointer_.log_bytes() > options_.log_behind_bytes_max;
+}
+
+// The image is durable: all that was known of the log and of the state is over.
+void Driver::ImageInstalled(
+    std::unique_ptr<session::StateMachine> state_machine,
+    const storage::ImagePointer& image) {
+  // No leader sends an image to itself, and who follows has nothing proposed.
+  CHECK(pending_.empty());
+  CHECK(to_apply_.empty() || to_apply_.back().index < image.position.index);
+  to_apply_.clear();
+  replay_end_ = raft::Index{};
+  applied_configuration_ = image.configuration;
+  checkpointer_.Installed(*state_machine, image);
+  callers_.Replace(*state_machine);
+  std::swap(state_machine_, state_machine);
+  core_->SnapshotInstalled(image.position, /*installed=*/true);
+
+  // To free a large state takes long: on a thread of the store, behind an empty
+  // batch, not between the turns of this one.
+  storage::ImageBatch nothing;
+  nothing.partition = options_.id;
+  nothing.generation = image.generation;
+  nothing.done = [old = std::move(state_machine)](absl::Status) {};
+  ports_.store.WriteImage(std::move(nothing));
+}
+
+}  // namespace partition

@@ -1,0 +1,120 @@
+// ImageSender is a leader's side of image transfers: it keeps the image that
+// the core offered to a follower pinned, and answers that follower's requests
+// with its rows.
+//
+// A pin belongs to one transfer: a newer checkpoint never changes what is sent
+// (P40). It ends when the follower has the image, with the leadership, or when
+// the follower has asked for nothing new for 2 * `image_idle_ns` (U19: progress
+// counts, not the time it takes altogether).
+//
+// The rows are hashed again as they are sent: a leader with a damaged image
+// notices before the follower gets its end (P37).
+//
+// Not thread-safe: used on its partition's executor; completions of the store
+// come back through `post`.
+
+#ifndef PARTITION_IMAGE_SENDER_H_
+#define PARTITION_IMAGE_SENDER_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "partition/image_message.h"
+#include "partition/partition.h"
+#include "raft/raft.h"
+#include "raft/ready.h"
+#include "raft/types.h"
+#include "session/image_sum.h"
+#include "storage/image.h"
+#include "storage/log_store.h"
+
+namespace partition {
+
+class ImageSender {
+ public:
+  struct Hooks {
+    // Runs a task in a later turn of the partition. Thread-safe.
+    std::function<void(absl::AnyInvocable<void()>)> post;
+    std::function<void(ImageMessage)> send;
+    // The transfer of the image at `image` ended without success. May be called
+    // from within Start.
+    std::function<void(raft::ReplicaId follower, raft::Index image)> failed;
+  };
+
+  // The references outlive this. Answers are from `self`.
+  ImageSender(const Options& options, raft::ReplicaId self,
+              storage::LogStore& store, Hooks hooks);
+
+  // The core offered its image to a follower; it replaces what was offered to
+  // it before, unless that is the same one.
+  void Start(const raft::SnapshotSend& send, uint64_t now_ns);
+
+  // A follower asks; it is told if what it asks for is not pinned for it.
+  void Handle(const ImageRequest& request, uint64_t now_ns);
+
+  // Ends transfers that are done, or make no progress. `followers` is what the
+  // core knows of them.
+  void Tick(const std::vector<raft::FollowerStatus>& followers,
+            uint64_t now_ns);
+
+  // Leadership is lost, or the partition stops.
+  void EndAll();
+
+  // The lowest index of an image under way: entries behind it must stay in the
+  // log, or the image is of no use once it has arrived (U18).
+  std::optional<raft::Index> oldest_image() const;
+
+  size_t transfers() const { return transfers_.size(); }
+
+ private:
+  struct Transfer {
+    raft::Position position;
+    uint64_t number = 0;  // Names it in completions of the store.
+    uint64_t progress_ns = 0;
+
+    bool pinned = false;
+    storage::ImagePin pin{};
+    storage::ImagePointer pointer;
+
+    bool reading = false;
+    ImageRequest answering;               // If `reading`.
+    std::optional<ImageRequest> waiting;  // The newest that is not answered.
+    // The furthest row that was asked for; none: the first ones.
+    std::optional<ImageRowId> asked_behind;
+
+    session::ImageSum sum;  // Of the rows up to `summed_to`.
+    std::optional<ImageRowId> summed_to;
+  };
+  using Transfers = std::map<raft::ReplicaId, Transfer>;
+
+  void Pinned(raft::ReplicaId follower, uint64_t number,
+              absl::StatusOr<storage::PinnedImage> image);
+  void Read(raft::ReplicaId follower, Transfer& transfer);
+  void Answer(raft::ReplicaId follower, uint64_t number,
+              absl::StatusOr<storage::ImageSlice> slice);
+  // Whether the rows sent so far are what the pointer says; adds `slice`.
+  absl::Status Sum(Transfer& transfer, const storage::ImageSlice& slice);
+  void SendGone(const ImageRequest& request);
+
+  // Null if that transfer has ended.
+  Transfer* Find(raft::ReplicaId follower, uint64_t number);
+  Transfers::iterator End(Transfers::iterator transfer);
+  void Fail(raft::ReplicaId follower, const absl::Status& why);
+
+  const Options& options_;
+  const raft::ReplicaId self_;
+  storage::LogStore& store_;
+  const Hooks hooks_;
+
+  Transfers transfers_;  // One a follower.
+  uint64_t last_number_ = 0;
+};
+
+}  // namespace partition
+
+#endif  // PARTITION_IMAGE_SENDER_H_

@@ -1,0 +1,109 @@
+#include "partition/log_retention.h"
+
+#include <cstdint>
+
+#include "gtest/gtest.h"
+
+namespace partition {
+namespace {
+
+using raft::FollowerStatus;
+using raft::Index;
+using raft::ProgressState;
+using raft::ReplicaId;
+
+constexpr uint64_t kPiece = 4 << 10;
+
+// Each entry is a piece of its own.
+class LogRetentionTest : public ::testing::Test {
+ protected:
+  LogRetentionTest() {
+    options_.log_keep_bytes = 10 * kPiece;
+    options_.log_behind_bytes_max = 50 * kPiece;
+    for (uint64_t i = 1; i <= 100; ++i) log_.Add(Index{i}, kPiece);
+  }
+
+  uint64_t Target(uint64_t image, const LogNeeds& needs = {}) const {
+    return log_.Target(Index{image}, needs).value();
+  }
+
+  Options options_;
+  LogRetention log_{options_, Index{0}, Index{1}};
+};
+
+TEST_F(LogRetentionTest, SomeIsKeptForThoseNobodyHasHeardOf) {
+  EXPECT_EQ(Target(100), 91u);
+  EXPECT_EQ(log_.bytes(), 100 * kPiece);
+}
+
+// P35: whatever nobody needs.
+TEST_F(LogRetentionTest, NothingGoesThatIsNotInTheImage) {
+  EXPECT_EQ(Target(40), 41u);
+  EXPECT_EQ(Target(0), 1u);
+}
+
+TEST_F(LogRetentionTest, WhatAMemberLacksStays) {
+  EXPECT_EQ(Target(100, {.member = Index{70}}), 71u);
+  // It is no reason to keep less than usual.
+  EXPECT_EQ(Target(100, {.member = Index{99}}), 91u);
+}
+
+TEST_F(LogRetentionTest, WhatAMemberLacksStaysUpToABound) {
+  EXPECT_EQ(Target(100, {.member = Index{20}}), 51u);
+  EXPECT_EQ(Target(100, {.member = Index{0}}), 51u);
+}
+
+// U18: the bound does not count; proposals are slowed instead.
+TEST_F(LogRetentionTest, WhatIsBehindAnImageUnderWayStaysWhateverItCosts) {
+  EXPECT_EQ(Target(100, {.transfer = Index{20}}), 21u);
+  EXPECT_EQ(Target(100, {.transfer = Index{20}, .member = Index{60}}), 21u);
+  EXPECT_EQ(Target(100, {.transfer = Index{95}}), 91u);
+}
+
+TEST_F(LogRetentionTest, TrimmedLogIsNotCounted) {
+  log_.Trimmed(Index{91});
+  EXPECT_EQ(log_.bytes(), 10 * kPiece);
+  EXPECT_EQ(log_.first_index(), Index{91});
+  EXPECT_EQ(Target(100), 91u);
+  EXPECT_EQ(Target(100, {.member = Index{3}}), 91u);
+}
+
+TEST_F(LogRetentionTest, AfterAnInstallThereIsNoLog) {
+  log_.Reset(Index{501});
+  EXPECT_EQ(log_.bytes(), 0u);
+  EXPECT_EQ(Target(500), 501u);
+  log_.Add(Index{501}, kPiece);
+  EXPECT_EQ(Target(501), 501u);
+}
+
+TEST_F(LogRetentionTest, WhatAFormerProcessLeftGoesFirstUnlessItIsNeeded) {
+  LogRetention log(options_, Index{30}, Index{11});
+  for (uint64_t i = 31; i <= 35; ++i) log.Add(Index{i}, kPiece);
+  EXPECT_EQ(log.Target(Index{35}, {}), Index{31});
+  EXPECT_EQ(log.Target(Index{35}, {.member = Index{25}}), Index{11});
+  EXPECT_EQ(log.Target(Index{35}, {.transfer = Index{30}}), Index{31});
+}
+
+TEST(LogNeedsTest, MembersThatWereHeardFromCount) {
+  const LogNeeds needs = NeedsOf(
+      {{.replica = ReplicaId{2}, .match_index = Index{50}},
+       {.replica = ReplicaId{3}, .match_index = Index{40}, .silent_ticks = 600},
+       {.replica = ReplicaId{4},
+        .match_index = Index{30},
+        .silent_ticks = 601}},
+      std::nullopt, 600);
+  EXPECT_EQ(needs.member, Index{40});
+  EXPECT_FALSE(needs.transfer.has_value());
+}
+
+TEST(LogNeedsTest, WhoGetsAnImageNeedsWhatIsBehindTheImage) {
+  const LogNeeds needs = NeedsOf({{.replica = ReplicaId{2},
+                                   .state = ProgressState::kSnapshot,
+                                   .match_index = Index{5}}},
+                                 Index{70}, 600);
+  EXPECT_FALSE(needs.member.has_value());
+  EXPECT_EQ(needs.transfer, Index{70});
+}
+
+}  // namespace
+}  // namespace partition
