@@ -97,8 +97,12 @@ void Consensus::OnQueued(ReplicaId id, const DiskWrite& write) {
 void Consensus::OnDurable(ReplicaId id, const DiskWrite& write) {
   Replica& replica = replicas_[id];
   replica.in_flight.pop_front();
-  Change(replica.durable, write);
   if (write.trim_below.has_value()) ++trim_count_;
+  if (write.image.has_value() &&
+      write.image->generation != replica.durable.generation) {
+    ++install_count_;
+  }
+  Change(replica.durable, write);
   Accept(id, replica.durable);
 }
 

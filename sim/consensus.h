@@ -68,6 +68,7 @@ class Consensus {
 
   uint64_t term_count() const { return leaders_.size(); }
   uint64_t trim_count() const { return trim_count_; }
+  uint64_t install_count() const { return install_count_; }
 
  private:
   // A disk as it is, or will be when what was queued is durable.
@@ -157,6 +158,7 @@ class Consensus {
   raft::Index commit_;  // The highest that anybody reported.
   std::map<ReadKey, raft::Index> reads_;
   uint64_t trim_count_ = 0;
+  uint64_t install_count_ = 0;  // Of another replica's image.
 };
 
 }  // namespace sim

@@ -30,11 +30,11 @@ std::string Report(uint64_t seed, const RunResult& result) {
   if (result.failures.empty()) {
     return absl::StrFormat(
         "seed %d: ok: %d calls, %d entries, %d terms, %d images, %d trims, "
-        "%d crashes, %d audits, "
+        "%d installs, %d crashes, %d audits, "
         "%d map events, %d sessions lost, trace %016x",
         seed, result.calls, result.entries, result.terms, result.images,
-        result.trims, result.crashes, result.audits, result.changes,
-        result.sessions_lost, result.trace_hash);
+        result.trims, result.installs, result.crashes, result.audits,
+        result.changes, result.sessions_lost, result.trace_hash);
   }
   std::string text = absl::StrCat(
       "seed ", seed, " FAILED; again: ", ReplayCommand(seed), "\n");

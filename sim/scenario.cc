@@ -21,6 +21,17 @@ void DrawPartition(base::Random& random, partition::Options& options) {
   options.log_keep_bytes = random.OneIn(3) ? 0 : random.Below(8192);
   options.query_wait_ns = random.Between(100, 2000) * kMillis;
   options.stream_hold_ns = random.Between(100, 2000) * kMillis;
+  // Logs so short that images have to travel, in small pieces.
+  options.log_behind_ns_max =
+      random.OneIn(2) ? 0 : random.Between(100, 5000) * kMillis;
+  options.log_behind_bytes_max = random.Between(2'000, 100'000);
+  options.image_transfers_max = random.Between(1, 3);
+  options.image_chunk_bytes = random.Between(64, 4096);
+  options.image_inflight_bytes = random.Between(256, 16'384);
+  options.image_bytes_per_second =
+      random.OneIn(2) ? 1 << 30 : random.Between(20'000, 1'000'000);
+  options.image_retry_ticks = random.Between(1, 10);
+  options.image_idle_ns = random.Between(500, 5000) * kMillis;
   // The core's own bounds, small enough to be met.
   options.raft.log_memory_bytes = random.Between(1'000, 1'000'000);
   options.raft.committed_bytes_max = random.Between(200, 1'000'000);
@@ -81,15 +92,6 @@ Scenario Scenario::Draw(uint64_t seed) {
   DrawDisk(random, scenario.disk);
   DrawNetwork(random, scenario.network);
   DrawLink(random, scenario.link);
-
-  if (scenario.nodes > 1) {
-    // Images do not travel yet: what a follower lacks must be in the log, all
-    // of it, for the first checkpoint of a process trims what the one before
-    // kept.
-    scenario.partition.checkpoint_log_bytes = 1 << 30;
-    scenario.partition.checkpoint_dirty_bytes = 1 << 30;
-    scenario.partition.checkpoint_interval_ns = 1'000'000 * kSeconds;
-  }
 
   scenario.workload.think_ns_max = random.Between(1, 150) * kMillis;
   scenario.workload.lanes = random.Between(1, 4);

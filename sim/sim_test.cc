@@ -44,6 +44,7 @@ TEST(SimTest, RunsMeetWhatTheyAreFor) {
     sum.calls += result.calls;
     sum.images += result.images;
     sum.trims += result.trims;
+    sum.installs += result.installs;
     sum.crashes += result.crashes;
     sum.audits += result.audits;
     sum.changes += result.changes;
@@ -52,6 +53,7 @@ TEST(SimTest, RunsMeetWhatTheyAreFor) {
   EXPECT_GT(sum.calls, 8000u);
   EXPECT_GT(sum.images, 200u);
   EXPECT_GT(sum.trims, 50u);
+  EXPECT_GT(sum.installs, 0u);
   EXPECT_GT(sum.crashes, 80u);
   EXPECT_GT(sum.audits, 400u);
   EXPECT_GT(sum.changes, 2000u);

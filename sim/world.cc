@@ -320,6 +320,7 @@ class World {
       result.terms += group->consensus().term_count();
       result.images += group->replay().image_count();
       result.trims += group->consensus().trim_count();
+      result.installs += group->consensus().install_count();
       result.audits += group->replay().audit_count();
     }
     return result;

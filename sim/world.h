@@ -46,6 +46,7 @@ struct RunResult {
   uint64_t terms = 0;    // That had a leader with followers.
   uint64_t images = 0;
   uint64_t trims = 0;  // Of a log, behind an image.
+  uint64_t installs = 0;
   uint64_t crashes = 0;
   uint64_t audits = 0;
   uint64_t changes = 0;  // Events of maps that were compared.
