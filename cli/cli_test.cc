@@ -302,7 +302,8 @@ TEST_F(CliTest, StatusIsATableOrAnObject) {
     partition.set_role(i == 1 ? multiraft::admin::v1::ROLE_LEADER
                               : multiraft::admin::v1::ROLE_FOLLOWER);
     partition.set_term(3);
-    partition.set_leader(i == 1 ? 1 : 0);
+    partition.set_leader(i == 1 ? 7 : 0);
+    partition.set_leader_node(i == 1 ? 1 : 0);
     partition.set_first_index(1);
     partition.set_last_index(17);
     partition.set_commit_index(17);
@@ -332,8 +333,77 @@ TEST_F(CliTest, StatusIsATableOrAnObject) {
   EXPECT_THAT(
       Cli("status --json"),
       AllOf(StartsWith("{\"node\":1,\"version\":\"0.1\",\"mode\":\"single\","),
-            HasSubstr("\"role\":\"leader\",\"term\":3,\"leader\":1,"),
+            HasSubstr("\"role\":\"leader\",\"term\":3,\"leader\":7,"),
             HasSubstr("\"healthy\":false,\"problem\":\"row 7 is damaged;")));
+}
+
+// Node `node` of a cluster of three, of which it knows the addresses.
+multiraft::admin::v1::StatusResponse StatusOf(
+    uint32_t node, const std::vector<std::string>& addresses) {
+  multiraft::admin::v1::StatusResponse status;
+  status.set_node_id(node);
+  status.set_version("0.1");
+  auto& partition = *status.add_partitions();
+  partition.set_partition_id(7);
+  partition.set_role(node == 2 ? multiraft::admin::v1::ROLE_LEADER
+                               : multiraft::admin::v1::ROLE_FOLLOWER);
+  partition.set_leader(2);
+  partition.set_leader_node(2);
+  partition.set_term(3);
+  partition.set_commit_index(node == 2 ? 17 : 15);
+  partition.set_applied_index(node == 2 ? 17 : 14);
+  partition.set_healthy(true);
+  for (uint32_t i = 1; i <= 3; ++i) {
+    auto& member = *partition.add_members();
+    member.set_replica_id(i);
+    member.mutable_node()->set_node_id(i);
+    member.mutable_node()->set_api_address(addresses[i - 1]);
+    member.set_vote(i == 3 ? multiraft::admin::v1::VOTE_NONE
+                           : multiraft::admin::v1::VOTE_FULL);
+  }
+  return status;
+}
+
+TEST_F(CliTest, ClusterStatusAsksEveryNodeAndSaysWhichDoNotAnswer) {
+  FakeServer second;
+  FakeServer third;
+  third.Stop();
+  const std::vector<std::string> addresses = {
+      server_.address(), second.address(), third.address()};
+  server_.SetStatus(StatusOf(1, addresses));
+  second.SetStatus(StatusOf(2, addresses));
+  const std::string text = Cli("cluster status");
+  EXPECT_THAT(
+      text,
+      AllOf(
+          HasSubstr(absl::StrCat("3     ", addresses[2])),
+          HasSubstr("PARTITION  NODE  ROLE       LEADER  TERM  COMMITTED  "
+                    "APPLIED  LAG  IMAGE  MEMBERS\n"
+                    "7          1     follower   2       3     15         14   "
+                    "    3    none   1 2 (3)\n"
+                    "7          2     leader     2       3     17         17   "
+                    "    0    none   1 2 (3)\n"
+                    "7          3     no answer  -       -     -          -    "
+                    "    -    -      1 2 (3)\n"),
+          HasSubstr("node 3 does not answer: "), HasSubstr("exit 3")));
+  EXPECT_THAT(Cli("cluster status --json"),
+              AllOf(StartsWith("{\"nodes\":[{\"node\":1,"),
+                    HasSubstr("\"answers\":false"),
+                    HasSubstr("{\"partition\":7,\"leader_node\":2,")));
+}
+
+TEST_F(CliTest, ATransferIsAskedOfTheLeader) {
+  FakeServer second;
+  const std::vector<std::string> addresses = {
+      server_.address(), second.address(), server_.address()};
+  server_.SetStatus(StatusOf(1, addresses));
+  second.SetStatus(StatusOf(2, addresses));
+  EXPECT_EQ(Cli("leader transfer 7 1"),
+            "partition 7: node 1 leads, before it node 2 (0 ms)\n");
+  EXPECT_THAT(second.attempts("TransferLeader"), SizeIs(1));
+  EXPECT_THAT(server_.attempts("TransferLeader"), SizeIs(0));
+  EXPECT_EQ(Cli("leader transfer 8 1"),
+            "multiraftctl: nobody leads partition 8\nexit 3\n");
 }
 
 TEST_F(CliTest, MistakesAreExplainedAndNothingIsSent) {

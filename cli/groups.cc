@@ -4,8 +4,8 @@ namespace cli {
 
 const std::vector<const Group*>& AllGroups() {
   static const auto& groups = *new std::vector<const Group*>{
-      &StatusGroup(), &SessionGroup(), &CounterGroup(),
-      &MapGroup(),    &WatchGroup(),
+      &StatusGroup(),  &ClusterGroup(), &LeaderGroup(), &SessionGroup(),
+      &CounterGroup(), &MapGroup(),     &WatchGroup(),
   };
   return groups;
 }

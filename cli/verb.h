@@ -44,7 +44,9 @@ struct Group {
 const std::vector<const Group*>& AllGroups();
 
 // One for each file of verbs.
+const Group& ClusterGroup();
 const Group& CounterGroup();
+const Group& LeaderGroup();
 const Group& MapGroup();
 const Group& SessionGroup();
 const Group& StatusGroup();

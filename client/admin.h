@@ -1,9 +1,14 @@
-// What operators ask a server: no session, nothing changed.
+// What operators ask of servers; no session.
 
 #ifndef CLIENT_ADMIN_H_
 #define CLIENT_ADMIN_H_
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "client/connection.h"
 #include "multiraft/admin/v1/admin.pb.h"
 
@@ -12,6 +17,17 @@ namespace client {
 // The node as it is now. kUnavailable, kDeadlineExceeded: it does not answer.
 absl::StatusOr<multiraft::admin::v1::StatusResponse> NodeStatus(
     Connection& connection);
+
+// The same of several servers (host:port), asked at the same time and once
+// each; answers in the order of `servers`.
+std::vector<absl::StatusOr<multiraft::admin::v1::StatusResponse>> NodeStatuses(
+    const std::vector<std::string>& servers, absl::Duration timeout);
+
+// Hands the leadership of a partition, which this server has, to `node` (0: to
+// whoever can take it best). Returns who leads now. Asks once: kUnavailable
+// also if this server does not lead it.
+absl::StatusOr<uint32_t> TransferLeader(Connection& connection,
+                                        uint32_t partition, uint32_t node);
 
 }  // namespace client
 

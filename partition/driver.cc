@@ -247,6 +247,9 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
     status.state_bytes = state_machine_->size_bytes();
     status.counts = state_machine_->counts();
     status.problem = problem_;
+    status.configuration = core_->configuration();
+    status.followers = core_->followers();
+    status.tick_ns = options_.raft.tick_ns;
     std::move(done)(std::move(status));
   });
 }

@@ -138,6 +138,10 @@ struct PartitionStatus {
   uint64_t state_bytes = 0;
   session::Counts counts;
   std::string problem;  // Empty: healthy.
+  raft::Configuration configuration;
+  // The others, as the leader sees them; empty elsewhere.
+  std::vector<raft::FollowerStatus> followers;
+  uint64_t tick_ns = 0;  // What their silent_ticks count.
 };
 
 enum class StreamId : uint64_t {};

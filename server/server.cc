@@ -357,6 +357,12 @@ void Server::Impl::Describe(
   response.set_uptime_ms(static_cast<uint64_t>(
       (base::SystemClock().MonotonicNanos() - started_ns) / 1'000'000));
   response.mutable_disk()->set_fsyncs(store->synced_batches());
+  for (const cluster::NodeAddress& node : options.cluster) {
+    auto& one = *response.add_nodes();
+    one.set_node_id(node.node.value());
+    one.set_peer_address(node.peer_address);
+    one.set_api_address(node.api_address);
+  }
 }
 
 void Server::Impl::FlushWorkers() {

@@ -647,6 +647,17 @@ class FakeServer::Impl : public core::Partition::CallbackService {
                          });
     }
 
+    grpc::ServerUnaryReactor* TransferLeader(
+        Context* context, const admin::TransferLeaderRequest* request,
+        admin::TransferLeaderResponse* response) override {
+      base::MutexLock lock(impl_.mu_);
+      return impl_.Plain("TransferLeader", context,
+                         [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                           response->set_leader_node(request->node_id());
+                           return grpc::Status::OK;
+                         });
+    }
+
    private:
     Impl& impl_;
   };

@@ -1,10 +1,14 @@
 #include "server/service/admin_service.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/mutex.h"
+#include "raft/configuration.h"
 
 namespace server::service {
 namespace {
@@ -12,6 +16,7 @@ namespace {
 namespace admin = ::multiraft::admin::v1;
 
 constexpr uint64_t kNanosPerSecond = 1'000'000'000;
+constexpr uint64_t kNanosPerMilli = 1'000'000;
 
 admin::Role RoleOf(raft::Role role) {
   switch (role) {
@@ -25,6 +30,42 @@ admin::Role RoleOf(raft::Role role) {
       return admin::ROLE_LEADER;
   }
   return admin::ROLE_UNSPECIFIED;
+}
+
+admin::Vote VoteOf(const raft::Configuration& configuration,
+                   raft::ReplicaId replica) {
+  const auto has = [replica](const std::vector<raft::ReplicaId>& voters) {
+    return std::count(voters.begin(), voters.end(), replica) != 0;
+  };
+  const bool incoming = has(configuration.voters);
+  if (!configuration.is_joint()) {
+    return incoming ? admin::VOTE_FULL : admin::VOTE_NONE;
+  }
+  const bool outgoing = has(configuration.voters_outgoing);
+  if (incoming && outgoing) return admin::VOTE_FULL;
+  if (incoming) return admin::VOTE_INCOMING;
+  return outgoing ? admin::VOTE_OUTGOING : admin::VOTE_NONE;
+}
+
+void FillMembers(const partition::PartitionStatus& from,
+                 admin::PartitionStatus& to) {
+  for (const raft::Member& member : from.configuration.members) {
+    admin::Member& one = *to.add_members();
+    one.set_replica_id(member.replica.value());
+    one.mutable_node()->set_node_id(member.node.value());
+    one.mutable_node()->set_peer_address(member.peer_address);
+    one.mutable_node()->set_api_address(member.api_address);
+    one.set_vote(VoteOf(from.configuration, member.replica));
+    one.set_priority(member.priority);
+    if (member.replica == from.soft_state.leader) {
+      to.set_leader_node(member.node.value());
+    }
+    for (const raft::FollowerStatus& follower : from.followers) {
+      if (follower.replica != member.replica) continue;
+      one.set_match_index(follower.match_index.value());
+      one.set_silent_ms(follower.silent_ticks * from.tick_ns / kNanosPerMilli);
+    }
+  }
 }
 
 void Fill(const partition::PartitionStatus& from, admin::PartitionStatus& to) {
@@ -51,6 +92,7 @@ void Fill(const partition::PartitionStatus& from, admin::PartitionStatus& to) {
       static_cast<int32_t>(from.log_time_ns % kNanosPerSecond));
   to.set_healthy(from.problem.empty());
   to.set_problem(from.problem);
+  FillMembers(from, to);
 }
 
 // Gathers the partitions' answers; the last share answers the call, also if a
@@ -82,6 +124,100 @@ class Gathering {
   admin::StatusResponse response_ ABSL_GUARDED_BY(mu_);
 };
 
+// A transfer of leadership on its way: find the replica, hand over, wait until
+// somebody leads. A partition that stops drops its part of it unasked; the last
+// share then ends the call.
+class Transfer : public std::enable_shared_from_this<Transfer> {
+ public:
+  Transfer(std::shared_ptr<UnaryCall> call, partition::Partition& partition,
+           base::NodeId node)
+      : call_(std::move(call)), partition_(partition), node_(node) {}
+
+  ~Transfer() {
+    call_->Fail({.refusal = {.status = absl::UnavailableError(
+                                 "the server is shutting down"),
+                             .outcome = partition::Outcome::kUnknown}});
+  }
+
+  void Start() {
+    partition_.GetStatus(
+        [self = shared_from_this()](partition::PartitionStatus&& status) {
+          self->HandOver(status);
+        });
+  }
+
+ private:
+  void HandOver(const partition::PartitionStatus& status);
+
+  void AwaitLeader() {
+    const uint64_t id = partition_.AddLeaderListener(
+        [self = shared_from_this()](const partition::LeaderInfo& info) {
+          self->Hear(info);
+        });
+    base::MutexLock lock(mu_);
+    listener_ = id;
+    if (answered_) partition_.RemoveLeaderListener(listener_);
+  }
+
+  void Hear(const partition::LeaderInfo& info) {
+    if (info.leader == raft::ReplicaId{}) return;
+    admin::TransferLeaderResponse response;
+    response.set_leader_node(info.leader_node.value());
+    call_->Answer(response.SerializeAsString());
+    base::MutexLock lock(mu_);
+    if (!answered_ && listener_ != 0) {
+      partition_.RemoveLeaderListener(listener_);
+    }
+    answered_ = true;
+  }
+
+  const std::shared_ptr<UnaryCall> call_;
+  partition::Partition& partition_;
+  const base::NodeId node_;
+
+  base::Mutex mu_;
+  uint64_t listener_ ABSL_GUARDED_BY(mu_) = 0;  // 0: not known yet.
+  bool answered_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+// Who is to lead: nullopt if that node has no replica.
+std::optional<raft::ReplicaId> ReplicaOn(
+    base::NodeId node, const raft::Configuration& configuration) {
+  if (node == base::NodeId{}) return raft::ReplicaId{};
+  for (const raft::Member& member : configuration.members) {
+    if (member.node == node) return member.replica;
+  }
+  return std::nullopt;
+}
+
+// Where clients reach the leader, as this replica knows it; or "".
+std::string LeaderAddress(const partition::PartitionStatus& status) {
+  const raft::Member* leader =
+      status.configuration.FindMember(status.soft_state.leader);
+  return leader == nullptr ? "" : leader->api_address;
+}
+
+void Transfer::HandOver(const partition::PartitionStatus& status) {
+  if (status.soft_state.role != raft::Role::kLeader) {
+    return call_->Fail(
+        {.refusal = {
+             .status = absl::UnavailableError(absl::StrCat(
+                 "this node does not lead partition ", status.id.value())),
+             .leader = LeaderAddress(status)}});
+  }
+  const auto target = ReplicaOn(node_, status.configuration);
+  if (!target.has_value()) {
+    return call_->Reject(absl::FailedPreconditionError(
+        absl::StrCat("node ", node_.value(), " has no replica of partition ",
+                     status.id.value())));
+  }
+  partition_.TransferLeadership(
+      *target, [self = shared_from_this()](absl::Status moved) {
+        if (moved.ok()) return self->AwaitLeader();
+        self->call_->Fail({.refusal = {.status = std::move(moved)}});
+      });
+}
+
 }  // namespace
 
 AdminService::AdminService(DescribeNode describe_node, Gateway& gateway)
@@ -91,6 +227,10 @@ AdminService::AdminService(DescribeNode describe_node, Gateway& gateway)
   AddUnary("Status", {},
            [this](const std::shared_ptr<UnaryCall>& call,
                   absl::string_view request) { Status(call, request); });
+  AddUnary(
+      "TransferLeader", {},
+      [this](const std::shared_ptr<UnaryCall>& call,
+             absl::string_view request) { TransferLeader(call, request); });
 }
 
 void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
@@ -111,6 +251,23 @@ void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
       gathering->Add(status);
     });
   }
+}
+
+void AdminService::TransferLeader(const std::shared_ptr<UnaryCall>& call,
+                                  absl::string_view bytes) {
+  admin::TransferLeaderRequest request;
+  if (!ParseMessage(bytes, request)) {
+    return call->Reject(
+        absl::InvalidArgumentError("the request does not decode"));
+  }
+  const base::PartitionId id(request.partition_id());
+  auto entered = gateway_.Enter(
+      call->context(),
+      {.service = name(), .rpc = "TransferLeader", .partition = id});
+  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  std::make_shared<Transfer>(call, *entered.value,
+                             base::NodeId(request.node_id()))
+      ->Start();
 }
 
 }  // namespace server::service

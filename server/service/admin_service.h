@@ -24,6 +24,8 @@ class AdminService : public RawService {
  private:
   void Status(const std::shared_ptr<UnaryCall>& call,
               absl::string_view request);
+  void TransferLeader(const std::shared_ptr<UnaryCall>& call,
+                      absl::string_view request);
 
   const DescribeNode describe_node_;
   Gateway& gateway_;

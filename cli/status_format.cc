@@ -1,0 +1,110 @@
+#include "cli/status_format.h"
+
+#include <cstdint>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace cli {
+
+namespace admin = multiraft::admin::v1;
+
+namespace {
+
+int64_t Millis(const google::protobuf::Timestamp& time) {
+  return time.seconds() * 1000 + time.nanos() / 1'000'000;
+}
+
+std::string VoteName(admin::Vote vote) {
+  switch (vote) {
+    case admin::VOTE_FULL:
+      return "voter";
+    case admin::VOTE_OUTGOING:
+      return "outgoing";
+    case admin::VOTE_INCOMING:
+      return "incoming";
+    default:
+      return "learner";
+  }
+}
+
+}  // namespace
+
+Json ToJson(const admin::Member& member) {
+  Json object;
+  object["replica"] = member.replica_id();
+  object["node"] = member.node().node_id();
+  object["vote"] = VoteName(member.vote());
+  object["api_address"] = member.node().api_address();
+  object["peer_address"] = member.node().peer_address();
+  object["priority"] = member.priority();
+  object["match_index"] = member.match_index();
+  object["silent_ms"] = member.silent_ms();
+  return object;
+}
+
+std::string LeaderName(const admin::PartitionStatus& partition) {
+  if (partition.leader_node() != 0) {
+    return absl::StrCat(partition.leader_node());
+  }
+  return "none";
+}
+
+// "ROLE_PRE_CANDIDATE" is "pre_candidate".
+std::string RoleName(admin::Role role) {
+  if (role == admin::ROLE_UNSPECIFIED) return "none";
+  std::string name = admin::Role_Name(role);
+  return absl::AsciiStrToLower(absl::StripPrefix(name, "ROLE_"));
+}
+
+Json ToJson(const admin::PartitionStatus& partition) {
+  Json object;
+  object["partition"] = partition.partition_id();
+  object["replica"] = partition.replica_id();
+  object["role"] = RoleName(partition.role());
+  object["term"] = partition.term();
+  object["leader"] = partition.leader();
+  object["leader_node"] = partition.leader_node();
+  object["first_index"] = partition.first_index();
+  object["last_index"] = partition.last_index();
+  object["commit_index"] = partition.commit_index();
+  object["applied_index"] = partition.applied_index();
+  object["durable_index"] = partition.durable_index();
+  object["image_index"] = partition.image_index();
+  object["machine_version"] = partition.machine_version();
+  object["index"] = partition.index();
+  object["sessions"] = partition.sessions();
+  object["primitives"] = partition.primitives();
+  object["open_commands"] = partition.open_commands();
+  object["state_bytes"] = partition.state_bytes();
+  object["log_time_ms"] = Millis(partition.log_time());
+  object["healthy"] = partition.healthy();
+  object["problem"] = partition.problem();
+  object["members"] = Json::array();
+  for (const admin::Member& member : partition.members()) {
+    object["members"].push_back(ToJson(member));
+  }
+  return object;
+}
+
+Json ToJson(const admin::StatusResponse& status) {
+  Json object;
+  object["node"] = status.node_id();
+  object["version"] = status.version();
+  object["mode"] = status.mode();
+  object["data_dir"] = status.data_dir();
+  object["data_format"] = status.data_format();
+  object["uptime_ms"] = status.uptime_ms();
+  object["partitions"] = Json::array();
+  for (const admin::PartitionStatus& partition : status.partitions()) {
+    object["partitions"].push_back(ToJson(partition));
+  }
+  object["disk"]["free_bytes"] = status.disk().free_bytes();
+  object["disk"]["reserve_bytes"] = status.disk().reserve_bytes();
+  object["disk"]["fsyncs"] = status.disk().fsyncs();
+  object["disk"]["bytes_written"] = status.disk().bytes_written();
+  return object;
+}
+
+}  // namespace cli
