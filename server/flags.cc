@@ -91,6 +91,9 @@ OPTION(std::string, cluster, cluster_text,
        "--peer_listen, and a --data_dir that ends in the node's number.");
 OPTION(uint32_t, replication, replication,
        "Replicas of each partition; 0: three, or as many as there are nodes.");
+OPTION(bool, balance_leaders, balance_leaders,
+       "A partition that another replica should lead, as it did in the "
+       "beginning, is handed back to it once that was up for ten seconds.");
 
 HEADING(config, "Configuration");
 ABSL_FLAG(std::string, config_file, "",
@@ -128,7 +131,8 @@ OPTION(
     server::Nanos, stream_hold, partition.stream_hold_ns,
     "A stream that cannot be served is held this long before it is refused.");
 OPTION(server::Nanos, drain_timeout, drain_timeout_ns,
-       "At SIGTERM, calls have this long to end by themselves.");
+       "At SIGTERM, calls have this long to end by themselves; before that, "
+       "half of it at most goes to handing over what the node leads.");
 OPTION(server::Code, unknown_session_code, service.unknown_session_code,
        "How a KeepAlive of an unknown session fails: data_loss makes drivers "
        "start again; permission_denied is what the first implementation did.");

@@ -42,6 +42,9 @@ struct Options {
   // A call to the disk that takes longer ends the process (U13); 0: never.
   uint64_t disk_hang_timeout_ns = 3'000'000'000;
 
+  // Of a cluster: partitions go back to the replica that should lead them.
+  bool balance_leaders = true;
+
   // How long Stop lets calls end by themselves.
   uint64_t drain_timeout_ns = 1'000'000'000;
 

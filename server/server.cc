@@ -27,6 +27,8 @@
 #include "raft/configuration.h"
 #include "server/cluster/bootstrap.h"
 #include "server/cluster/cluster_spec.h"
+#include "server/cluster/hand_over.h"
+#include "server/cluster/leader_balancer.h"
 #include "server/cluster/placement.h"
 #include "server/descriptors.h"
 #include "server/disk_space.h"
@@ -173,6 +175,7 @@ struct Server::Impl {
   std::unique_ptr<cluster::Bootstrap> bootstrap;
   std::unique_ptr<transport::PeerServer> peer_server;
   std::unique_ptr<partition::Host> host;
+  std::unique_ptr<cluster::LeaderBalancer> balancer;
   std::unique_ptr<service::Gateway> gateway;
   std::vector<std::unique_ptr<service::RawService>> services;
   std::unique_ptr<grpc::Server> grpc_server;
@@ -283,6 +286,11 @@ absl::Status Server::Impl::OpenHost() {
         {.receiver = *host, .on_unknown = nullptr, .address = PeerAddress()});
   }
   host->Start();
+  if (in_cluster() && options.balance_leaders) {
+    balancer = std::make_unique<cluster::LeaderBalancer>(
+        [this] { return host->All(); }, *workers.front());
+    balancer->Start();
+  }
   return absl::OkStatus();
 }
 
@@ -383,6 +391,11 @@ void Server::Impl::Drain() const {
 
 void Server::Impl::Stop() {
   if (std::exchange(stopped, true)) return;
+  if (balancer != nullptr) balancer->Stop();
+  // While it still serves: a client then meets at most a short transfer.
+  if (gateway != nullptr && in_cluster()) {
+    cluster::HandOverAll(host->All(), options.drain_timeout_ns / 2);
+  }
   if (gateway != nullptr) gateway->Close();
   Drain();
   if (host != nullptr) {

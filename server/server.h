@@ -54,7 +54,8 @@ class Server {
   // a leader; false if they do not in time.
   bool WaitUntilServing(uint64_t timeout_ns) const;
 
-  // Refuses new work and ends all streams; gives calls in flight
+  // Hands over what it leads, in half of `options.drain_timeout_ns` at most;
+  // refuses new work and ends all streams; gives calls in flight
   // `options.drain_timeout_ns`; stops the partitions; drains and closes the
   // store; joins the workers. May be called again.
   //

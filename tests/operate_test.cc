@@ -111,5 +111,25 @@ TEST_F(OperateTest, EveryNodeTellsWhoLeadsAndWhoTakesPart) {
       << stranger.status().ToString();
 }
 
+// A leader that is told to stop hands over first: the others need no election
+// timeout to notice, and go back to it when it was up for a while.
+TEST_F(OperateTest, ALeaderThatStopsHandsOverAndLeadsAgainLater) {
+  StartWith(1);
+  const uint32_t first = AwaitLeader(1);
+  const uint32_t other = first % kNodes + 1;
+  EXPECT_EQ(AwaitLeader(other), first);
+  const uint64_t term = Ask(other).term();
+  cluster_->Stop(static_cast<int>(first));
+  const admin::PartitionStatus after = Ask(other);
+  EXPECT_NE(after.leader_node(), 0u);
+  EXPECT_NE(after.leader_node(), first);
+  EXPECT_EQ(after.term(), term + 1);
+  ASSERT_TRUE(cluster_->Restart(static_cast<int>(first)));
+  connections_[first - 1] = nullptr;
+  while (!HasFailure() && AwaitLeader(other) != first) {
+  }
+  EXPECT_EQ(Ask(other).term(), term + 2);
+}
+
 }  // namespace
 }  // namespace tests

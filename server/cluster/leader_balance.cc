@@ -1,0 +1,50 @@
+#include "server/cluster/leader_balance.h"
+
+#include <algorithm>
+
+namespace server::cluster {
+namespace {
+
+// Silent for longer: it is down, or cut off.
+constexpr uint32_t kSilentTicksMax = 3;
+
+// It hears from the leader and has all that is committed.
+bool IsWell(const partition::PartitionStatus& status, raft::ReplicaId replica) {
+  return std::any_of(status.followers.begin(), status.followers.end(),
+                     [&](const raft::FollowerStatus& follower) {
+                       return follower.replica == replica &&
+                              follower.state ==
+                                  raft::ProgressState::kReplicate &&
+                              follower.silent_ticks <= kSilentTicksMax &&
+                              follower.match_index >= status.applied_index;
+                     });
+}
+
+}  // namespace
+
+raft::ReplicaId LeaderBalance::Preferred(
+    const raft::Configuration& configuration) {
+  if (configuration.is_joint()) return raft::ReplicaId{};
+  for (const raft::ReplicaId voter : configuration.voters) {
+    const raft::Member* member = configuration.FindMember(voter);
+    if (member != nullptr && member->priority > 0) return voter;
+  }
+  return raft::ReplicaId{};
+}
+
+raft::ReplicaId LeaderBalance::Look(const partition::PartitionStatus& status) {
+  const raft::ReplicaId preferred = Preferred(status.configuration);
+  if (status.soft_state.role != raft::Role::kLeader ||
+      preferred == raft::ReplicaId{} || preferred == status.replica ||
+      !IsWell(status, preferred)) {
+    seen_.erase(status.id);
+    return raft::ReplicaId{};
+  }
+  Seen& seen = seen_[status.id];
+  if (seen.replica != preferred) seen = {.replica = preferred};
+  if (++seen.looks < looks_) return raft::ReplicaId{};
+  seen_.erase(status.id);
+  return preferred;
+}
+
+}  // namespace server::cluster

@@ -1,0 +1,50 @@
+// LeaderBalance decides when a partition that this node leads goes back to the
+// replica that should lead it, so that leaders spread over the nodes again
+// after some of them were down. Slow on purpose: each move costs clients a
+// moment.
+//
+// Not thread-safe; no clock: it counts looks.
+
+#ifndef SERVER_CLUSTER_LEADER_BALANCE_H_
+#define SERVER_CLUSTER_LEADER_BALANCE_H_
+
+#include <cstdint>
+#include <map>
+
+#include "base/ids.h"
+#include "partition/partition.h"
+#include "raft/configuration.h"
+#include "raft/types.h"
+
+namespace server::cluster {
+
+class LeaderBalance {
+ public:
+  // A replica is trusted after `looks` looks in a row that found it well.
+  explicit LeaderBalance(uint32_t looks) : looks_(looks) {}
+
+  // Who should lead: the voter with the lowest replica id, which is the first
+  // that Place() named. 0: nobody, since members are changing.
+  static raft::ReplicaId Preferred(const raft::Configuration& configuration);
+
+  // `status` is how a partition of this node is now; to be told of each in turn
+  // at regular times. Returns to whom it should be handed over; 0: to nobody.
+  // Then it begins to count again, whatever comes of it.
+  raft::ReplicaId Look(const partition::PartitionStatus& status);
+
+  // This node does not lead it.
+  void Forget(base::PartitionId partition) { seen_.erase(partition); }
+
+ private:
+  struct Seen {
+    raft::ReplicaId replica;
+    uint32_t looks = 0;
+  };
+
+  const uint32_t looks_;
+  std::map<base::PartitionId, Seen> seen_;  // Those led here by the wrong one.
+};
+
+}  // namespace server::cluster
+
+#endif  // SERVER_CLUSTER_LEADER_BALANCE_H_

@@ -1,0 +1,90 @@
+#include "server/cluster/leader_balance.h"
+
+#include "gtest/gtest.h"
+
+namespace server::cluster {
+namespace {
+
+constexpr raft::ReplicaId kNobody{0};
+constexpr raft::ReplicaId kFirst{1};
+
+// Partition 1 as replica 2, which leads it, sees it: 1 is well and should lead.
+partition::PartitionStatus LedByTheSecond() {
+  partition::PartitionStatus status;
+  status.id = base::PartitionId(1);
+  status.replica = raft::ReplicaId(2);
+  status.soft_state = {.role = raft::Role::kLeader,
+                       .leader = raft::ReplicaId(2)};
+  status.last_index = raft::Index(9);
+  status.applied_index = raft::Index(8);
+  for (uint64_t i = 1; i <= 3; ++i) {
+    const raft::ReplicaId replica(i);
+    status.configuration.voters.push_back(replica);
+    status.configuration.members.push_back({.replica = replica});
+  }
+  status.followers.push_back({.replica = kFirst,
+                              .state = raft::ProgressState::kReplicate,
+                              .match_index = raft::Index(8)});
+  return status;
+}
+
+TEST(LeaderBalanceTest, TheFirstVoterLeadsAgainOnceItWasWellForLongEnough) {
+  LeaderBalance balance(3);
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kFirst);
+  // It did not come to that: not at once again.
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
+}
+
+// Looks twice, then at `between`, then again: the count began anew.
+void ExpectInterruptedBy(const partition::PartitionStatus& between) {
+  LeaderBalance balance(3);
+  balance.Look(LedByTheSecond());
+  balance.Look(LedByTheSecond());
+  EXPECT_EQ(balance.Look(between), kNobody);
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
+}
+
+TEST(LeaderBalanceTest, WhoIsBehindSilentOrProbedIsNotWell) {
+  partition::PartitionStatus behind = LedByTheSecond();
+  behind.followers[0].match_index = raft::Index(7);
+  ExpectInterruptedBy(behind);
+  partition::PartitionStatus silent = LedByTheSecond();
+  silent.followers[0].silent_ticks = 4;
+  ExpectInterruptedBy(silent);
+  partition::PartitionStatus probed = LedByTheSecond();
+  probed.followers[0].state = raft::ProgressState::kProbe;
+  ExpectInterruptedBy(probed);
+}
+
+TEST(LeaderBalanceTest, OnlyTheLeaderDecides) {
+  partition::PartitionStatus follower = LedByTheSecond();
+  follower.soft_state.role = raft::Role::kFollower;
+  ExpectInterruptedBy(follower);
+}
+
+TEST(LeaderBalanceTest, NothingMovesWhileMembersChange) {
+  partition::PartitionStatus joint = LedByTheSecond();
+  joint.configuration.voters_outgoing = {raft::ReplicaId(2)};
+  ExpectInterruptedBy(joint);
+}
+
+TEST(LeaderBalanceTest, WhoNeverLeadsIsPassedOver) {
+  raft::Configuration configuration = LedByTheSecond().configuration;
+  configuration.members[0].priority = 0;
+  EXPECT_EQ(LeaderBalance::Preferred(configuration), raft::ReplicaId(2));
+}
+
+TEST(LeaderBalanceTest, PartitionsAreCountedByThemselves) {
+  LeaderBalance balance(2);
+  partition::PartitionStatus other = LedByTheSecond();
+  other.id = base::PartitionId(2);
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
+  EXPECT_EQ(balance.Look(other), kNobody);
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kFirst);
+  EXPECT_EQ(balance.Look(other), kFirst);
+}
+
+}  // namespace
+}  // namespace server::cluster

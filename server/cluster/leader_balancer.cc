@@ -1,0 +1,99 @@
+#include "server/cluster/leader_balancer.h"
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "base/check.h"
+#include "base/mutex.h"
+#include "server/cluster/leader_balance.h"
+
+namespace server::cluster {
+namespace {
+
+constexpr uint64_t kLookEveryNs = 1'000'000'000;
+
+// Up, and caught up, for so many looks: ten seconds.
+constexpr uint32_t kLooks = 10;
+
+}  // namespace
+
+class LeaderBalancer::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(std::function<std::vector<partition::Partition*>()> partitions,
+       partition::Executor& timer)
+      : partitions_(std::move(partitions)), timer_(timer) {}
+
+  void Schedule() {
+    timer_.PostAfter(kLookEveryNs, [self = shared_from_this()] {
+      if (!self->LookAtAll()) return;
+      self->Schedule();
+    });
+  }
+
+  void Stop() {
+    base::MutexLock lock(mu_);
+    stopped_ = true;
+  }
+
+ private:
+  // False: it has stopped.
+  bool LookAtAll() {
+    {
+      base::MutexLock lock(mu_);
+      if (stopped_) return false;
+    }
+    for (partition::Partition* partition : partitions_()) {
+      if (!partition->serving()) {
+        base::MutexLock lock(mu_);
+        balance_.Forget(partition->id());
+        continue;
+      }
+      partition->GetStatus([self = shared_from_this(),
+                            partition](partition::PartitionStatus&& status) {
+        self->LookAt(*partition, status);
+      });
+    }
+    return true;
+  }
+
+  // On the partition's executor.
+  void LookAt(partition::Partition& partition,
+              const partition::PartitionStatus& status) {
+    raft::ReplicaId target;
+    {
+      base::MutexLock lock(mu_);
+      if (stopped_ || moving_) return;
+      target = balance_.Look(status);
+      if (target == raft::ReplicaId{}) return;
+      moving_ = true;
+    }
+    partition.TransferLeadership(
+        target,
+        [self = shared_from_this(), id = status.id](const absl::Status& moved) {
+          if (!moved.ok()) {
+            VLOG(1) << "partition " << id << ": not handed back: " << moved;
+          }
+          base::MutexLock lock(self->mu_);
+          self->moving_ = false;
+        });
+  }
+
+  const std::function<std::vector<partition::Partition*>()> partitions_;
+  partition::Executor& timer_;
+
+  base::Mutex mu_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool moving_ ABSL_GUARDED_BY(mu_) = false;  // A transfer is under way.
+  LeaderBalance balance_ ABSL_GUARDED_BY(mu_){kLooks};
+};
+
+LeaderBalancer::LeaderBalancer(
+    std::function<std::vector<partition::Partition*>()> partitions,
+    partition::Executor& timer)
+    : impl_(std::make_shared<Impl>(std::move(partitions), timer)) {}
+
+void LeaderBalancer::Start() { impl_->Schedule(); }
+void LeaderBalancer::Stop() { impl_->Stop(); }
+
+}  // namespace server::cluster

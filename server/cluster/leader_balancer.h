@@ -1,0 +1,38 @@
+// LeaderBalancer looks at the partitions of this node once a second and hands
+// those over that another replica should lead (leader_balance.h), one at a
+// time.
+//
+// Thread-safe.
+
+#ifndef SERVER_CLUSTER_LEADER_BALANCER_H_
+#define SERVER_CLUSTER_LEADER_BALANCER_H_
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "partition/executor.h"
+#include "partition/partition.h"
+
+namespace server::cluster {
+
+class LeaderBalancer {
+ public:
+  // What `partitions` returns lives until the executors have stopped; `timer`
+  // outlives this.
+  LeaderBalancer(std::function<std::vector<partition::Partition*>()> partitions,
+                 partition::Executor& timer);
+
+  void Start();
+
+  // Nothing is begun after this. What was begun goes on.
+  void Stop();
+
+ private:
+  class Impl;
+  const std::shared_ptr<Impl> impl_;  // The timer may hold it a little longer.
+};
+
+}  // namespace server::cluster
+
+#endif  // SERVER_CLUSTER_LEADER_BALANCER_H_
