@@ -58,6 +58,7 @@ absl::Status LoadImage(const Options& options, const Ports& ports,
   return absl::OkStatus();
 }
 
+// One of the replicas that the partition began with.
 absl::StatusOr<raft::ReplicaId> FindSelf(
     const Options& options, const raft::Configuration& configuration) {
   for (const raft::Member& member : configuration.members) {
@@ -72,7 +73,10 @@ absl::StatusOr<Loaded> LoadUnnamed(const Options& options, const Ports& ports,
   Loaded loaded;
   ASSIGN_OR_RETURN(loaded.stored, ports.store.LoadPartition(options.id));
   const storage::ImagePointer& image = loaded.stored.image;
-  ASSIGN_OR_RETURN(loaded.self, FindSelf(options, image.configuration));
+  loaded.self = loaded.stored.replica;
+  if (loaded.self == raft::ReplicaId{0}) {
+    ASSIGN_OR_RETURN(loaded.self, FindSelf(options, image.configuration));
+  }
 
   loaded.state_machine = std::make_unique<session::StateMachine>(
       ports.registry, options.limits, options.apply_limits);

@@ -32,7 +32,11 @@ absl::StatusOr<std::unique_ptr<Raft>> Raft::Create(const Config& config,
     return lost(absl::StrCat("the log begins at index ", first_index.value(),
                              ", the image ends at ", image.index.value()));
   }
-  if (initial.configuration.voters.empty()) {
+  // A replica is called after the entry that adds it: until that is in its log
+  // it knows nobody.
+  const bool is_new = config.self.value() > image.index.value() &&
+                      initial.configuration.members.empty();
+  if (initial.configuration.voters.empty() && !is_new) {
     return lost("the configuration has no voters");
   }
 

@@ -57,7 +57,8 @@ struct Config {
 };
 
 // What a replica finds on its disk when it starts. For a new group: `snapshot`
-// zero, the initial configuration, no entries.
+// zero, the initial configuration, no entries. A replica that joins later
+// begins with an empty configuration, and waits for a leader to tell it more.
 struct InitialState {
   HardState hard_state;
   Position snapshot;            // The image's position: entries begin behind.
@@ -87,7 +88,8 @@ class Raft {
  public:
   // Starts as a follower that has applied everything up to `snapshot`.
   // DataLoss if the entries have a hole, a wrong chain or a term that goes
-  // back, or the hard state contradicts them.
+  // back, or the hard state contradicts them; or if nobody votes behind the
+  // entry that added this replica.
   static absl::StatusOr<std::unique_ptr<Raft>> Create(const Config& config,
                                                       InitialState initial);
   ~Raft();

@@ -340,5 +340,62 @@ TEST_F(RestartTest, RefusesALogThatEndsBeforeTheCommitIndex) {  // P31
               StatusIs(absl::StatusCode::kDataLoss));
 }
 
+// Replica 9 joins: the log of others up to the entry that adds it.
+std::vector<Entry> LogThatAdds(ReplicaId replica) {
+  Configuration configuration = SoleVoter();
+  configuration.learners = {replica};
+  configuration.members.push_back({.replica = replica});
+  std::vector<Entry> entries;
+  uint64_t chain = 0;
+  for (uint64_t i = 1; i <= replica.value(); ++i) {
+    Entry entry{.term = Term{1}, .index = Index{i}};
+    if (i == replica.value()) {
+      entry.type = EntryType::kConfChange;
+      entry.payload = std::make_shared<const std::string>(
+          EncodeConfiguration(configuration));
+    }
+    entry.payload_crc = base::Crc32c(entry.bytes());
+    entry.chain = ChainOf(chain, SmallConfig().partition, entry);
+    chain = entry.chain;
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+TEST(RaftTest, AReplicaThatJoinsKnowsNobodyUntilItsOwnEntryComes) {
+  Config config = SmallConfig();
+  config.self = ReplicaId{9};
+  ASSERT_OK_AND_ASSIGN(const auto raft, Raft::Create(config, {}));
+  for (int i = 0; i < 100; ++i) raft->Tick(config.tick_ns);
+  raft->Campaign();
+  Drain(*raft);
+  EXPECT_EQ(raft->role(), Role::kFollower);
+  EXPECT_EQ(raft->term(), Term{0});
+
+  raft->Step({.from = kSelf,
+              .to = config.self,
+              .term = Term{1},
+              .body = AppendEntries{.commit_index = Index{9},
+                                    .entries = LogThatAdds(config.self)}});
+  EXPECT_EQ(Drain(*raft).size(), 9u);
+  EXPECT_EQ(raft->leader(), kSelf);
+  EXPECT_EQ(raft->configuration().learners,
+            std::vector<ReplicaId>{config.self});
+}
+
+TEST(RaftTest, BehindTheEntryThatAddedItAReplicaKnowsWhoVotes) {
+  Config config = SmallConfig();
+  config.self = ReplicaId{9};
+  const auto create = [&](uint64_t image) {
+    return Raft::Create(
+               config,
+               {.hard_state = {.term = Term{1}, .commit_index = Index{image}},
+                .snapshot = {.index = Index{image}, .term = Term{1}}})
+        .status();
+  };
+  EXPECT_OK(create(8));
+  EXPECT_THAT(create(9), StatusIs(absl::StatusCode::kDataLoss));
+}
+
 }  // namespace
 }  // namespace raft

@@ -99,7 +99,10 @@ absl::Status CreatePartitions(
                    store.ListPartitions());
   const std::set<base::PartitionId> known(present.begin(), present.end());
   for (const auto& [id, configuration] : wanted) {
-    if (known.contains(id)) continue;
+    // Nor is one that was taken away made again.
+    if (known.contains(id) || store.DroppedReplica(id) != raft::ReplicaId{0}) {
+      continue;
+    }
     RETURN_IF_ERROR(store.CreatePartition(id, configuration));
   }
   return absl::OkStatus();

@@ -29,6 +29,25 @@ class Disk::Driven : public storage::LogStore,
       const raft::Configuration& configuration) override {
     return store_->CreatePartition(partition, configuration);
   }
+  raft::ReplicaId DroppedReplica(base::PartitionId partition) override {
+    return store_->DroppedReplica(partition);
+  }
+  absl::Status CreateReplica(base::PartitionId partition,
+                             raft::ReplicaId replica) override {
+    return store_->CreateReplica(partition, replica);
+  }
+  void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
+                   absl::AnyInvocable<void(absl::Status)> done) override {
+    store_->DropReplica(
+        partition, replica,
+        [this, done = std::move(done)](absl::Status status) mutable {
+          told_.push_back(
+              [done = std::move(done), status = std::move(status)]() mutable {
+                done(status);
+              });
+        });
+    ScheduleSync();
+  }
   absl::StatusOr<storage::StoredPartition> LoadPartition(
       base::PartitionId partition) override {
     return store_->LoadPartition(partition);

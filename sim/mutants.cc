@@ -37,6 +37,17 @@ class PassingStore : public storage::LogStore {
       const raft::Configuration& configuration) override {
     return store_.CreatePartition(partition, configuration);
   }
+  raft::ReplicaId DroppedReplica(base::PartitionId partition) override {
+    return store_.DroppedReplica(partition);
+  }
+  absl::Status CreateReplica(base::PartitionId partition,
+                             raft::ReplicaId replica) override {
+    return store_.CreateReplica(partition, replica);
+  }
+  void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
+                   absl::AnyInvocable<void(absl::Status)> done) override {
+    store_.DropReplica(partition, replica, std::move(done));
+  }
   absl::StatusOr<storage::StoredPartition> LoadPartition(
       base::PartitionId partition) override {
     return store_.LoadPartition(partition);

@@ -57,6 +57,9 @@ struct LogWrite {
 // What a partition finds on its disk.
 struct StoredPartition {
   base::PartitionId partition;
+  // Which replica this is; 0: one that the partition began with, and its
+  // configuration tells.
+  raft::ReplicaId replica;
   raft::HardState hard_state;
   ImagePointer image;
   raft::Index first_index;           // Of the log on disk.
@@ -74,10 +77,13 @@ class LogStore {
   virtual absl::StatusOr<std::vector<base::PartitionId>> ListPartitions() = 0;
 
   // Makes an empty partition with this configuration, durably.
-  // AlreadyExists: it is there.
+  // AlreadyExists: it is there. FailedPrecondition: it was, and was dropped.
   virtual absl::Status CreatePartition(
       base::PartitionId partition,
       const raft::Configuration& configuration) = 0;
+
+  // The newest replica of the partition that was dropped here; 0: none was.
+  virtual raft::ReplicaId DroppedReplica(base::PartitionId partition) = 0;
 
   // NotFound: no such partition. DataLoss, naming partition and index: a hole,
   // a checksum or a chain that does not fit, a record that does not decode.
@@ -89,6 +95,21 @@ class LogStore {
       base::PartitionId partition) = 0;
 
   // --- While serving --------------------------------------------------------
+
+  // Makes a replica that knows nobody, durably: all it will know comes from a
+  // leader. AlreadyExists: a replica of the partition is here.
+  // FailedPrecondition: this one, or a later one, was dropped here. Waits for
+  // the disk.
+  virtual absl::Status CreateReplica(base::PartitionId partition,
+                                     raft::ReplicaId replica) = 0;
+
+  // Drops the replica that is here with all its data, behind what is queued,
+  // and leaves a tombstone: neither `replica` nor one below it is ever created
+  // here again, so that nobody votes twice. What is written to it from now on
+  // fails as Unavailable. `done` as in LogWrite. REQUIRES: it exists, is not
+  // pinned, and no WriteImage of it is on its way.
+  virtual void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
+                           absl::AnyInvocable<void(absl::Status)> done) = 0;
 
   virtual void Write(LogWrite write) = 0;
   virtual void WriteImage(ImageBatch batch) = 0;

@@ -81,6 +81,14 @@ class LogStoreConformance : public ::testing::TestWithParam<HarnessFactory> {
     return *result->Get();
   }
 
+  absl::Status Drop(base::PartitionId partition, raft::ReplicaId replica) {
+    auto result = std::make_shared<Result>();
+    store().DropReplica(partition, replica,
+                        [result](absl::Status status) { result->Set(status); });
+    harness_->RunUntil([&] { return result->Get().has_value(); });
+    return *result->Get();
+  }
+
   absl::Status PersistEntries(std::vector<raft::Entry> entries) {
     return Persist({.partition = kOne, .entries = std::move(entries)});
   }
@@ -246,6 +254,70 @@ TEST_P(LogStoreConformance, PartitionIsCreatedOnce) {
   harness_->Reopen();
   EXPECT_THAT(store().CreatePartition(kOne, OneVoter()),
               base::testing::StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_P(LogStoreConformance, AReplicaThatJoinsKnowsOnlyItsName) {
+  ASSERT_OK(store().CreateReplica(kTwo, raft::ReplicaId{9}));
+  EXPECT_THAT(store().CreateReplica(kTwo, raft::ReplicaId{10}),
+              base::testing::StatusIs(absl::StatusCode::kAlreadyExists));
+  LogBuilder log(kTwo);
+  ASSERT_OK(Persist({.partition = kTwo, .entries = log.Many(3, 2, "x")}));
+  harness_->KillAndReopen();
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kTwo));
+  EXPECT_EQ(stored.replica, raft::ReplicaId{9});
+  EXPECT_EQ(stored.image.configuration, raft::Configuration());
+  EXPECT_EQ(stored.hard_state, raft::HardState());
+  EXPECT_EQ(stored.first_index, raft::Index{1});
+  EXPECT_THAT(Describe(stored.entries), ElementsAre("1/3:x1", "2/3:x2"));
+  ASSERT_OK_AND_ASSIGN(stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.replica, raft::ReplicaId{0});
+}
+
+// Who was taken away may have voted: it must not come back with another memory
+// (U8).
+TEST_P(LogStoreConformance, ADroppedReplicaLeavesItsTombstoneAndNothingElse) {
+  EXPECT_EQ(store().DroppedReplica(kOne), raft::ReplicaId{0});
+  ASSERT_OK(Persist({.partition = kOne,
+                     .hard_state = raft::HardState{.term = raft::Term{3}},
+                     .entries = log_.Many(3, 2)}));
+  ASSERT_OK(Drop(kOne, raft::ReplicaId{1}));
+  harness_->KillAndReopen();
+  EXPECT_EQ(store().DroppedReplica(kOne), raft::ReplicaId{1});
+  ASSERT_OK_AND_ASSIGN(const auto partitions, store().ListPartitions());
+  EXPECT_THAT(partitions, IsEmpty());
+  EXPECT_THAT(store().LoadPartition(kOne).status(),
+              base::testing::StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(store().CreatePartition(kOne, OneVoter()),
+              base::testing::StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(store().CreateReplica(kOne, raft::ReplicaId{1}),
+              base::testing::StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_P(LogStoreConformance, ALaterReplicaTakesThePlaceOfADroppedOne) {
+  ASSERT_OK(Persist({.partition = kOne,
+                     .hard_state = raft::HardState{.term = raft::Term{3}},
+                     .entries = log_.Many(3, 2)}));
+  ASSERT_OK(Drop(kOne, raft::ReplicaId{1}));
+  ASSERT_OK(store().CreateReplica(kOne, raft::ReplicaId{5}));
+  harness_->KillAndReopen();
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.replica, raft::ReplicaId{5});
+  EXPECT_EQ(stored.hard_state, raft::HardState());
+  EXPECT_THAT(stored.entries, IsEmpty());
+  EXPECT_EQ(store().DroppedReplica(kOne), raft::ReplicaId{1});
+  ASSERT_OK(Drop(kOne, raft::ReplicaId{5}));
+  EXPECT_EQ(store().DroppedReplica(kOne), raft::ReplicaId{5});
+  EXPECT_THAT(store().CreateReplica(kOne, raft::ReplicaId{4}),
+              base::testing::StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_P(LogStoreConformance, NothingIsWrittenToADroppedReplica) {
+  ASSERT_OK(Drop(kOne, raft::ReplicaId{1}));
+  EXPECT_THAT(PersistEntries(log_.Many(1, 1)),
+              base::testing::StatusIs(absl::StatusCode::kUnavailable));
+  harness_->KillAndReopen();
+  EXPECT_THAT(store().LoadPartition(kOne).status(),
+              base::testing::StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_P(LogStoreConformance, UnknownPartitionIsNotFound) {

@@ -1,14 +1,17 @@
 #include "storage/log_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "base/status_macros.h"
 #include "storage/worker_thread.h"
 
 namespace storage {
 
 LogWriter::LogWriter(Database& database, const FileSystem& file_system,
-                     Watermark& watermark, Fence& fence, Extents extents)
+                     Watermark& watermark, Fence& fence, Extents extents,
+                     Tombstones tombstones)
     : database_(database),
       file_system_(file_system),
       watermark_(watermark),
@@ -16,6 +19,7 @@ LogWriter::LogWriter(Database& database, const FileSystem& file_system,
       writing_{.batch = database.NewBatch()},
       gathering_{.batch = database.NewBatch()},
       extents_(std::move(extents)),
+      tombstones_(std::move(tombstones)),
       thread_([this] {
         NameThisThread("log-writer", /*low=*/false);
         Run();
@@ -24,40 +28,90 @@ LogWriter::LogWriter(Database& database, const FileSystem& file_system,
 LogWriter::~LogWriter() { Stop(); }
 
 void LogWriter::Write(LogWrite write) {
-  bool stopped = false;
+  absl::Status refused;
   {
     base::MutexLock lock(mu_);
-    stopped = stopping_;
-    if (!stopped) {
-      const auto extent = extents_.find(write.partition);
-      CHECK(extent != extents_.end())
+    const auto extent = extents_.find(write.partition);
+    if (stopping_) {
+      refused = absl::UnavailableError("the store is closed");
+    } else if (extent == extents_.end()) {
+      CHECK(tombstones_.contains(write.partition))
           << "write to partition " << write.partition
           << ", which does not exist";
+      refused = absl::UnavailableError("the replica was dropped");
+    } else {
       EncodeLogWrite(write, extent->second, gathering_.batch);
       gathering_.done.push_back(std::move(write.done));
       Gathered();
     }
   }
-  if (stopped && write.done) {
-    write.done(absl::UnavailableError("the store is closed"));
-  }
+  if (!refused.ok() && write.done) write.done(refused);
 }
 
-bool LogWriter::Create(base::PartitionId partition,
-                       const raft::Configuration& configuration, Done done) {
+absl::Status LogWriter::Create(base::PartitionId partition,
+                               const raft::Configuration& configuration,
+                               Done done) {
+  return CreateWith(partition, raft::ReplicaId{0}, std::move(done),
+                    [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                      return EncodeNewPartition(partition, configuration,
+                                                gathering_.batch);
+                    });
+}
+
+absl::Status LogWriter::CreateReplica(base::PartitionId partition,
+                                      raft::ReplicaId replica, Done done) {
+  return CreateWith(partition, replica, std::move(done),
+                    [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                      return EncodeNewReplica(partition, replica,
+                                              TombstoneOf(partition),
+                                              gathering_.batch);
+                    });
+}
+
+template <class Encode>
+absl::Status LogWriter::CreateWith(base::PartitionId partition,
+                                   raft::ReplicaId replica, Done done,
+                                   Encode encode) {
   {
     base::MutexLock lock(mu_);
-    if (extents_.contains(partition)) return false;
+    RETURN_IF_ERROR(CheckCanCreate(partition, replica, extents_, tombstones_));
     if (!stopping_) {
-      extents_[partition] =
-          EncodeNewPartition(partition, configuration, gathering_.batch);
+      extents_[partition] = encode();
       gathering_.done.push_back(std::move(done));
+      done = nullptr;
       // Never left to the caller, who waits for it.
       if (!is_writing_ && std::exchange(waiting_, false)) queued_.Signal();
     }
   }
   if (done) done(absl::UnavailableError("the store is closed"));
-  return true;
+  return absl::OkStatus();
+}
+
+void LogWriter::Drop(base::PartitionId partition, raft::ReplicaId replica,
+                     Done done) {
+  {
+    base::MutexLock lock(mu_);
+    if (!stopping_) {
+      CHECK_EQ(extents_.erase(partition), 1u) << "partition " << partition;
+      const raft::ReplicaId dropped = std::max(replica, TombstoneOf(partition));
+      tombstones_[partition] = dropped;
+      EncodeDrop(partition, dropped, gathering_.batch);
+      gathering_.done.push_back(std::move(done));
+      done = nullptr;
+      Gathered();
+    }
+  }
+  if (done) done(absl::UnavailableError("the store is closed"));
+}
+
+raft::ReplicaId LogWriter::TombstoneOf(base::PartitionId partition) const {
+  const auto found = tombstones_.find(partition);
+  return found == tombstones_.end() ? raft::ReplicaId{0} : found->second;
+}
+
+raft::ReplicaId LogWriter::Dropped(base::PartitionId partition) const {
+  base::MutexLock lock(mu_);
+  return TombstoneOf(partition);
 }
 
 std::vector<base::PartitionId> LogWriter::Partitions() const {

@@ -37,22 +37,31 @@ class LogWriter : public base::Helped {
  public:
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
-  // Borrows them for its life. `extents` is what the database holds.
+  // Borrows them for its life. `extents` and `tombstones` are what the database
+  // holds.
   LogWriter(Database& database, const FileSystem& file_system,
-            Watermark& watermark, Fence& fence, Extents extents);
+            Watermark& watermark, Fence& fence, Extents extents,
+            Tombstones tombstones);
 
   // As Stop.
   ~LogWriter();
 
-  // Queues `write`; see LogStore::Write. REQUIRES: its partition exists.
+  // Queues `write`; see LogStore::Write. REQUIRES: its partition exists, or was
+  // dropped.
   void Write(LogWrite write);
 
-  // Queues the rows of an empty partition. False, and `done` is not called: the
-  // partition exists.
-  bool Create(base::PartitionId partition,
-              const raft::Configuration& configuration, Done done);
+  // Queue the rows of an empty partition, of a replica that knows nobody. If
+  // that cannot be (CheckCanCreate), `done` is not called.
+  absl::Status Create(base::PartitionId partition,
+                      const raft::Configuration& configuration, Done done);
+  absl::Status CreateReplica(base::PartitionId partition,
+                             raft::ReplicaId replica, Done done);
+
+  // See LogStore::DropReplica.
+  void Drop(base::PartitionId partition, raft::ReplicaId replica, Done done);
 
   std::vector<base::PartitionId> Partitions() const;
+  raft::ReplicaId Dropped(base::PartitionId partition) const;
 
   // Writes what was queued, waits for whoever helps, then joins the thread.
   // Later writes complete at once, as Unavailable.
@@ -69,6 +78,12 @@ class LogWriter : public base::Helped {
     DatabaseBatch batch;
     std::vector<Done> done;  // In the order of queueing.
   };
+
+  template <class Encode>
+  absl::Status CreateWith(base::PartitionId partition, raft::ReplicaId replica,
+                          Done done, Encode encode) ABSL_LOCKS_EXCLUDED(mu_);
+  raft::ReplicaId TombstoneOf(base::PartitionId partition) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   void Run();
   // Makes what has gathered the caller's to write. REQUIRES: nobody writes.
@@ -95,6 +110,7 @@ class LogWriter : public base::Helped {
   base::CondVar queued_;
   Gathering gathering_ ABSL_GUARDED_BY(mu_);
   Extents extents_ ABSL_GUARDED_BY(mu_);  // Behind all of gathering_.
+  Tombstones tombstones_ ABSL_GUARDED_BY(mu_);
   bool is_writing_ ABSL_GUARDED_BY(mu_) = false;
   size_t last_batch_ ABSL_GUARDED_BY(mu_) = 0;  // Its number of writes.
   bool waiting_ ABSL_GUARDED_BY(mu_) = false;   // Our thread.

@@ -172,6 +172,9 @@ MemoryStore::MemoryStore(MemoryDisk& disk) : disk_(disk) {
   absl::StatusOr<Extents> extents = ReadExtents(view);
   CHECK(extents.ok()) << extents.status();
   extents_ = *std::move(extents);
+  absl::StatusOr<Tombstones> tombstones = ReadTombstones(view);
+  CHECK(tombstones.ok()) << tombstones.status();
+  tombstones_ = *std::move(tombstones);
 }
 
 MemoryStore::~MemoryStore() {
@@ -206,17 +209,48 @@ absl::StatusOr<std::vector<base::PartitionId>> MemoryStore::ListPartitions() {
 absl::Status MemoryStore::CreatePartition(
     base::PartitionId partition, const raft::Configuration& configuration) {
   if (!fence_.ok()) return Fenced(fence_);
-  if (extents_.contains(partition)) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "partition ", partition.value(), " is already on this disk"));
-  }
-  AppendStep();  // A durable write implies all queued before it.
+  RETURN_IF_ERROR(
+      CheckCanCreate(partition, raft::ReplicaId{0}, extents_, tombstones_));
   MemoryDisk::Batch batch;
   MemoryDisk::Sink sink(batch);
   extents_[partition] = EncodeNewPartition(partition, configuration, sink);
+  return SyncNow(std::move(batch));
+}
+
+absl::Status MemoryStore::CreateReplica(base::PartitionId partition,
+                                        raft::ReplicaId replica) {
+  if (!fence_.ok()) return Fenced(fence_);
+  RETURN_IF_ERROR(CheckCanCreate(partition, replica, extents_, tombstones_));
+  MemoryDisk::Batch batch;
+  MemoryDisk::Sink sink(batch);
+  extents_[partition] =
+      EncodeNewReplica(partition, replica, DroppedReplica(partition), sink);
+  return SyncNow(std::move(batch));
+}
+
+absl::Status MemoryStore::SyncNow(MemoryDisk::Batch batch) {
+  AppendStep();  // A durable write implies all queued before it.
   disk_.Append(std::move(batch));
   fence_ = disk_.Sync();
   return fence_.ok() ? absl::OkStatus() : Fenced(fence_);
+}
+
+raft::ReplicaId MemoryStore::DroppedReplica(base::PartitionId partition) {
+  const auto found = tombstones_.find(partition);
+  return found == tombstones_.end() ? raft::ReplicaId{0} : found->second;
+}
+
+void MemoryStore::DropReplica(base::PartitionId partition,
+                              raft::ReplicaId replica,
+                              absl::AnyInvocable<void(absl::Status)> done) {
+  CHECK_EQ(extents_.erase(partition), 1u) << "partition " << partition;
+  const raft::ReplicaId dropped = std::max(replica, DroppedReplica(partition));
+  tombstones_[partition] = dropped;
+  PendingWrite pending;
+  MemoryDisk::Sink sink(pending.batch);
+  EncodeDrop(partition, dropped, sink);
+  pending.done = std::move(done);
+  writes_.push_back(std::move(pending));
 }
 
 absl::StatusOr<StoredPartition> MemoryStore::LoadPartition(
@@ -234,8 +268,16 @@ absl::StatusOr<std::unique_ptr<ImageReader>> MemoryStore::OpenImage(
 
 void MemoryStore::Write(LogWrite write) {
   const auto extent = extents_.find(write.partition);
-  CHECK(extent != extents_.end())
-      << "write to partition " << write.partition << ", which does not exist";
+  if (extent == extents_.end()) {
+    CHECK(tombstones_.contains(write.partition))
+        << "write to partition " << write.partition << ", which does not exist";
+    // In its turn: nothing completes outside of the steps.
+    writes_.push_back(
+        {.done = [done = std::move(write.done)](const absl::Status&) mutable {
+          if (done) done(absl::UnavailableError("the replica was dropped"));
+        }});
+    return;
+  }
   PendingWrite pending;
   MemoryDisk::Sink sink(pending.batch);
   EncodeLogWrite(write, extent->second, sink);

@@ -116,6 +116,11 @@ class MemoryStore : public LogStore {
   absl::Status CreatePartition(
       base::PartitionId partition,
       const raft::Configuration& configuration) override;
+  raft::ReplicaId DroppedReplica(base::PartitionId partition) override;
+  absl::Status CreateReplica(base::PartitionId partition,
+                             raft::ReplicaId replica) override;
+  void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
+                   absl::AnyInvocable<void(absl::Status)> done) override;
   absl::StatusOr<StoredPartition> LoadPartition(
       base::PartitionId partition) override;
   absl::StatusOr<std::unique_ptr<ImageReader>> OpenImage(
@@ -179,7 +184,11 @@ class MemoryStore : public LogStore {
   using PendingRead = absl::AnyInvocable<void(absl::Status)>;
 
   MemoryDisk& disk_;
+  // Makes what is queued and then `batch` durable.
+  absl::Status SyncNow(MemoryDisk::Batch batch);
+
   Extents extents_;
+  Tombstones tombstones_;
   absl::Status fence_;  // The first failed sync; final (P32).
   std::deque<PendingWrite> writes_;
   // The first of writes_ that AppendStep has not moved to the page cache.

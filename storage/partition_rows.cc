@@ -129,6 +129,16 @@ absl::StatusOr<raft::HardState> ReadHardState(KeyValueView& view,
   return hard_state;
 }
 
+absl::StatusOr<raft::ReplicaId> ReadReplica(KeyValueView& view,
+                                            base::PartitionId partition) {
+  ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                   view.Get(Family::kMeta, ReplicaKey(partition)));
+  if (!value.has_value()) return raft::ReplicaId{0};
+  const absl::StatusOr<ReplicaRecord> record = DecodeReplica(*value);
+  if (!record.ok()) return Annotate(record.status(), partition);
+  return record->replica;
+}
+
 std::unique_ptr<Cursor> LogCursor(KeyValueView& view,
                                   base::PartitionId partition) {
   return view.NewCursor(Family::kLog, LogKey(partition, Index{0}),
@@ -270,6 +280,22 @@ class RowReader : public ImageReader {
 
 }  // namespace
 
+absl::Status CheckCanCreate(base::PartitionId partition,
+                            raft::ReplicaId replica, const Extents& extents,
+                            const Tombstones& tombstones) {
+  if (extents.contains(partition)) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "partition ", partition.value(), " is already on this disk"));
+  }
+  const auto tombstone = tombstones.find(partition);
+  if (tombstone == tombstones.end() || replica > tombstone->second) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "partition ", partition.value(), ": replica ", tombstone->second.value(),
+      " was dropped here, so ", replica.value(), " cannot be created"));
+}
+
 // --- Writing -----------------------------------------------------------------
 
 void EncodeLogWrite(const LogWrite& write, Extent& extent, KeyValueSink& sink) {
@@ -291,6 +317,29 @@ Extent EncodeNewPartition(base::PartitionId partition,
   sink.Put(Family::kMeta, ImagePointerKey(partition),
            EncodeImagePointer(pointer), absl::string_view());
   return {.first = Index{1}, .last = Index{0}, .image = Index{0}};
+}
+
+Extent EncodeNewReplica(base::PartitionId partition, raft::ReplicaId replica,
+                        raft::ReplicaId dropped, KeyValueSink& sink) {
+  CHECK(replica > dropped) << "partition " << partition << ": replica "
+                           << replica << " was dropped";
+  EncodeDrop(partition, dropped, sink);
+  sink.Put(Family::kMeta, ReplicaKey(partition),
+           EncodeReplica({.replica = replica, .dropped = dropped}),
+           absl::string_view());
+  return EncodeNewPartition(partition, raft::Configuration(), sink);
+}
+
+void EncodeDrop(base::PartitionId partition, raft::ReplicaId dropped,
+                KeyValueSink& sink) {
+  sink.DeleteRange(Family::kLog, LogKey(partition, Index{0}),
+                   LogEnd(partition));
+  sink.DeleteRange(Family::kImage, ImageBegin(partition, 0),
+                   ImageEnd(partition));
+  sink.Delete(Family::kMeta, HardStateKey(partition));
+  sink.Delete(Family::kMeta, ImagePointerKey(partition));
+  sink.Put(Family::kMeta, ReplicaKey(partition),
+           EncodeReplica({.dropped = dropped}), absl::string_view());
 }
 
 bool IsComplete(const ImageBatch& batch, const ImageProgress& progress) {
@@ -378,10 +427,28 @@ absl::StatusOr<Extents> ReadExtents(KeyValueView& view) {
   return extents;
 }
 
+absl::StatusOr<Tombstones> ReadTombstones(KeyValueView& view) {
+  Tombstones tombstones;
+  std::unique_ptr<Cursor> meta =
+      view.NewCursor(Family::kMeta, PartitionKeysBegin(), PartitionKeysEnd());
+  for (meta->Seek(PartitionKeysBegin()); meta->valid(); meta->Next()) {
+    const base::PartitionId partition = PartitionOfReplicaKey(meta->key());
+    if (partition == base::PartitionId{0}) continue;
+    const absl::StatusOr<ReplicaRecord> record = DecodeReplica(meta->value());
+    if (!record.ok()) return Annotate(record.status(), partition);
+    if (record->dropped != raft::ReplicaId{0}) {
+      tombstones[partition] = record->dropped;
+    }
+  }
+  RETURN_IF_ERROR(meta->status());
+  return tombstones;
+}
+
 absl::StatusOr<StoredPartition> ReadPartition(KeyValueView& view,
                                               base::PartitionId partition) {
   StoredPartition stored{.partition = partition};
   ASSIGN_OR_RETURN(stored.image, ReadPointer(view, partition));
+  ASSIGN_OR_RETURN(stored.replica, ReadReplica(view, partition));
   ASSIGN_OR_RETURN(stored.hard_state, ReadHardState(view, partition));
   // The image proves that everything in it was committed (D1).
   stored.hard_state.commit_index =

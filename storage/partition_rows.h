@@ -32,6 +32,15 @@ struct Extent {
 
 using Extents = std::map<base::PartitionId, Extent>;
 
+// The tombstones of partitions, also of those that exist again.
+using Tombstones = std::map<base::PartitionId, raft::ReplicaId>;
+
+// Why `replica` of a partition (0: one it begins with) cannot be created; OK if
+// it can.
+absl::Status CheckCanCreate(base::PartitionId partition,
+                            raft::ReplicaId replica, const Extents& extents,
+                            const Tombstones& tombstones);
+
 // --- Writing -----------------------------------------------------------------
 
 // Appends `write` to `sink` and moves `extent` behind it. CHECKs what LogWrite
@@ -43,6 +52,15 @@ void EncodeLogWrite(const LogWrite& write, Extent& extent, KeyValueSink& sink);
 Extent EncodeNewPartition(base::PartitionId partition,
                           const raft::Configuration& configuration,
                           KeyValueSink& sink);
+
+// The empty replica that knows nobody, with nothing of one that was here
+// before. `dropped` is the tombstone, which stays.
+Extent EncodeNewReplica(base::PartitionId partition, raft::ReplicaId replica,
+                        raft::ReplicaId dropped, KeyValueSink& sink);
+
+// Nothing but the tombstone is left.
+void EncodeDrop(base::PartitionId partition, raft::ReplicaId dropped,
+                KeyValueSink& sink);
 
 // How much of an ImageBatch has been encoded.
 struct ImageProgress {
@@ -63,6 +81,7 @@ void EncodeImageSlice(const ImageBatch& batch, size_t bytes_max,
 
 // Every partition on the disk and where its rows stand.
 absl::StatusOr<Extents> ReadExtents(KeyValueView& view);
+absl::StatusOr<Tombstones> ReadTombstones(KeyValueView& view);
 
 // See LogStore.
 absl::StatusOr<StoredPartition> ReadPartition(KeyValueView& view,

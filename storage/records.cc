@@ -9,7 +9,7 @@
 //                 checkpoint u64
 //          value  version u8 (1), erased u8 (0 or 1), row
 //   meta   key    "n" name                   of the node: "format", "identity"
-//                 "p" partition u32 name     "hard_state", "image"
+//                 "p" partition u32 name     "hard_state", "image", "replica"
 //          format      format u32, crc u32   (this one never changes)
 //          identity    version u8 (1), cluster (u32 length, bytes), node u32,
 //                      incarnation u64, mode (u32 length, bytes),
@@ -20,6 +20,7 @@
 //                      u64, command_index u64, generation u64, checkpoint u64,
 //                      machine_version u32, digest u64,
 //                      configuration (u32 length, bytes), crc u32
+//          replica     version u8 (1), replica u64, dropped u64, crc u32
 //
 // An entry's head has no crc of its own: the chain covers it.
 
@@ -42,6 +43,7 @@ constexpr uint8_t kVersion = 1;  // Of every versioned record so far.
 constexpr char kNodeKeys = 'n';
 constexpr char kPartitionKeys = 'p';
 constexpr absl::string_view kImageName = "image";
+constexpr absl::string_view kReplicaName = "replica";
 
 absl::Status Malformed(absl::string_view what) {
   return absl::DataLossError(absl::StrCat(what, " does not decode"));
@@ -90,6 +92,18 @@ absl::StatusOr<absl::string_view> StripCrc(absl::string_view what,
     return absl::DataLossError(absl::StrCat(what, " has a wrong checksum"));
   }
   return body;
+}
+
+// The partition of a PartitionKey with this name; zero for any other key.
+base::PartitionId PartitionOfKey(absl::string_view key,
+                                 absl::string_view name) {
+  base::Reader reader(key);
+  const bool of_partition = reader.U8() == kPartitionKeys;
+  const base::PartitionId partition{reader.U32()};
+  if (!of_partition || !reader.ok() || reader.rest() != name) {
+    return base::PartitionId{0};
+  }
+  return partition;
 }
 
 }  // namespace
@@ -168,6 +182,9 @@ std::string ImagePointerKey(base::PartitionId partition) {
   return PartitionKey(partition, kImageName);
 }
 
+std::string ReplicaKey(base::PartitionId partition) {
+  return PartitionKey(partition, kReplicaName);
+}
 std::string PartitionKeysBegin() { return std::string(1, kPartitionKeys); }
 std::string PartitionKeysEnd() { return std::string(1, kPartitionKeys + 1); }
 std::string DataFormatKey() { return NodeKey("format"); }
@@ -175,13 +192,10 @@ std::string IdentityKey() { return NodeKey("identity"); }
 std::string InitialClusterKey() { return NodeKey("initial"); }
 
 base::PartitionId PartitionOfImagePointerKey(absl::string_view key) {
-  base::Reader reader(key);
-  const bool of_partition = reader.U8() == kPartitionKeys;
-  const base::PartitionId partition{reader.U32()};
-  if (!of_partition || !reader.ok() || reader.rest() != kImageName) {
-    return base::PartitionId{0};
-  }
-  return partition;
+  return PartitionOfKey(key, kImageName);
+}
+base::PartitionId PartitionOfReplicaKey(absl::string_view key) {
+  return PartitionOfKey(key, kReplicaName);
 }
 
 // --- Values ------------------------------------------------------------------
@@ -240,6 +254,27 @@ absl::StatusOr<raft::HardState> DecodeHardState(absl::string_view value) {
   hard_state.commit_index = raft::Index{reader.U64()};
   if (!reader.done()) return Malformed(kWhat);
   return hard_state;
+}
+
+std::string EncodeReplica(const ReplicaRecord& record) {
+  std::string value;
+  base::AppendU8(value, kVersion);
+  base::AppendU64(value, record.replica.value());
+  base::AppendU64(value, record.dropped.value());
+  AppendCrc(value);
+  return value;
+}
+
+absl::StatusOr<ReplicaRecord> DecodeReplica(absl::string_view value) {
+  constexpr absl::string_view kWhat = "the replica record";
+  ASSIGN_OR_RETURN(const absl::string_view body, StripCrc(kWhat, value));
+  base::Reader reader(body);
+  RETURN_IF_ERROR(CheckVersion(kWhat, reader.U8()));
+  ReplicaRecord record;
+  record.replica = raft::ReplicaId{reader.U64()};
+  record.dropped = raft::ReplicaId{reader.U64()};
+  if (!reader.done()) return Malformed(kWhat);
+  return record;
 }
 
 std::string EncodeImagePointer(const ImagePointer& pointer) {

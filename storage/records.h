@@ -53,6 +53,17 @@ struct InitialCluster {
   bool operator==(const InitialCluster&) const = default;
 };
 
+// Which replica of a partition is on this disk, and which were.
+struct ReplicaRecord {
+  // 0: none, or one that the partition began with, which its configuration
+  // names.
+  raft::ReplicaId replica;
+  // The tombstone: this one and all below it never come back. 0: none.
+  raft::ReplicaId dropped;
+
+  bool operator==(const ReplicaRecord&) const = default;
+};
+
 // --- Keys ------------------------------------------------------------------
 // Bytewise order is (partition, index), or (partition, generation, table, row
 // key, checkpoint).
@@ -77,6 +88,7 @@ std::string ImagePrefixEnd(base::PartitionId partition, uint64_t generation,
 
 std::string HardStateKey(base::PartitionId partition);
 std::string ImagePointerKey(base::PartitionId partition);
+std::string ReplicaKey(base::PartitionId partition);
 // All keys of all partitions in `meta`.
 std::string PartitionKeysBegin();
 std::string PartitionKeysEnd();
@@ -86,6 +98,8 @@ std::string InitialClusterKey();
 
 // The partition whose image pointer `key` names; zero for any other key.
 base::PartitionId PartitionOfImagePointerKey(absl::string_view key);
+// The same for a ReplicaKey.
+base::PartitionId PartitionOfReplicaKey(absl::string_view key);
 
 // The index in a LogKey. REQUIRES: `key` is one.
 raft::Index IndexOfLogKey(absl::string_view key);
@@ -102,6 +116,9 @@ absl::StatusOr<raft::Entry> DecodeEntry(raft::Index index,
 
 std::string EncodeHardState(const raft::HardState& hard_state);
 absl::StatusOr<raft::HardState> DecodeHardState(absl::string_view value);
+
+std::string EncodeReplica(const ReplicaRecord& record);
+absl::StatusOr<ReplicaRecord> DecodeReplica(absl::string_view value);
 
 std::string EncodeImagePointer(const ImagePointer& pointer);
 absl::StatusOr<ImagePointer> DecodeImagePointer(absl::string_view value);

@@ -46,6 +46,8 @@ TEST(RecordsTest, GoldenKeys) {
             std::string("p\x01\x02\x03\x04", 5) + "hard_state");
   EXPECT_EQ(ImagePointerKey(kPartition),
             std::string("p\x01\x02\x03\x04", 5) + "image");
+  EXPECT_EQ(ReplicaKey(kPartition),
+            std::string("p\x01\x02\x03\x04", 5) + "replica");
   EXPECT_EQ(DataFormatKey(), "nformat");
   EXPECT_EQ(IdentityKey(), "nidentity");
 }
@@ -85,6 +87,17 @@ TEST(RecordsTest, GoldenHardState) {
                                "0000000000000010"));
   ASSERT_OK_AND_ASSIGN(raft::HardState decoded, DecodeHardState(value));
   EXPECT_EQ(decoded, hard_state);
+}
+
+TEST(RecordsTest, GoldenReplica) {
+  const ReplicaRecord record{.replica = raft::ReplicaId{9},
+                             .dropped = raft::ReplicaId{0x10}};
+  const std::string value = EncodeReplica(record);
+  EXPECT_EQ(Hex(value), Sealed("01"
+                               "0000000000000009"
+                               "0000000000000010"));
+  ASSERT_OK_AND_ASSIGN(const ReplicaRecord decoded, DecodeReplica(value));
+  EXPECT_EQ(decoded, record);
 }
 
 TEST(RecordsTest, GoldenImagePointer) {
@@ -207,6 +220,9 @@ TEST(RecordsTest, DamagedRecordsDoNotDecode) {
       EncodeHardState({.term = raft::Term{5}}),
       +[](absl::string_view bytes) { return DecodeHardState(bytes).status(); });
   ExpectFragile(
+      EncodeReplica({.replica = raft::ReplicaId{5}}),
+      +[](absl::string_view bytes) { return DecodeReplica(bytes).status(); });
+  ExpectFragile(
       EncodeIdentity({.cluster = "ab", .mode = "x"}),
       +[](absl::string_view bytes) { return DecodeIdentity(bytes).status(); });
   ExpectFragile(
@@ -253,6 +269,9 @@ TEST(RecordsTest, PrefixRangeHoldsExactlyTheKeysWithThePrefix) {
 TEST(RecordsTest, OnlyImagePointersNameAPartition) {
   EXPECT_EQ(PartitionOfImagePointerKey(ImagePointerKey(kPartition)),
             kPartition);
+  EXPECT_EQ(PartitionOfReplicaKey(ReplicaKey(kPartition)), kPartition);
+  EXPECT_EQ(PartitionOfReplicaKey(ImagePointerKey(kPartition)),
+            base::PartitionId{0});
   EXPECT_EQ(PartitionOfImagePointerKey(HardStateKey(kPartition)),
             base::PartitionId{0});
   EXPECT_EQ(PartitionOfImagePointerKey(IdentityKey()), base::PartitionId{0});

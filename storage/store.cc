@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "storage/data_directory.h"
@@ -88,10 +87,11 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
     ASSIGN_OR_RETURN(store->initial_cluster_, DecodeInitialCluster(*initial));
   }
   ASSIGN_OR_RETURN(Extents extents, ReadExtents(*store->database_));
+  ASSIGN_OR_RETURN(Tombstones tombstones, ReadTombstones(*store->database_));
 
   store->log_writer_ = std::make_unique<LogWriter>(
       *store->database_, *store->file_system_, store->directory_->watermark(),
-      *store->fence_, std::move(extents));
+      *store->fence_, std::move(extents), std::move(tombstones));
   store->image_writer_ =
       std::make_unique<ImageWriter>(*store->database_, *store->fence_);
   store->log_reader_ = std::make_unique<WorkerThread>(
@@ -149,14 +149,28 @@ absl::StatusOr<std::vector<base::PartitionId>> Store::ListPartitions() {
 absl::Status Store::CreatePartition(base::PartitionId partition,
                                     const raft::Configuration& configuration) {
   Waiter waiter;
-  const bool created = log_writer_->Create(
+  RETURN_IF_ERROR(log_writer_->Create(
       partition, configuration,
-      [&waiter](absl::Status status) { waiter.Set(std::move(status)); });
-  if (!created) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "partition ", partition.value(), " is already on this disk"));
-  }
+      [&waiter](absl::Status status) { waiter.Set(std::move(status)); }));
   return waiter.Wait();
+}
+
+absl::Status Store::CreateReplica(base::PartitionId partition,
+                                  raft::ReplicaId replica) {
+  Waiter waiter;
+  RETURN_IF_ERROR(log_writer_->CreateReplica(
+      partition, replica,
+      [&waiter](absl::Status status) { waiter.Set(std::move(status)); }));
+  return waiter.Wait();
+}
+
+raft::ReplicaId Store::DroppedReplica(base::PartitionId partition) {
+  return log_writer_->Dropped(partition);
+}
+
+void Store::DropReplica(base::PartitionId partition, raft::ReplicaId replica,
+                        absl::AnyInvocable<void(absl::Status)> done) {
+  log_writer_->Drop(partition, replica, std::move(done));
 }
 
 absl::StatusOr<StoredPartition> Store::LoadPartition(

@@ -94,6 +94,11 @@ class Store : public LogStore {
   absl::Status CreatePartition(
       base::PartitionId partition,
       const raft::Configuration& configuration) override;
+  raft::ReplicaId DroppedReplica(base::PartitionId partition) override;
+  absl::Status CreateReplica(base::PartitionId partition,
+                             raft::ReplicaId replica) override;
+  void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
+                   absl::AnyInvocable<void(absl::Status)> done) override;
   absl::StatusOr<StoredPartition> LoadPartition(
       base::PartitionId partition) override;
   absl::StatusOr<std::unique_ptr<ImageReader>> OpenImage(
