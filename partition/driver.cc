@@ -754,6 +754,8 @@ LeaderInfo Driver::leader_info() const {
   if (const raft::Member* member =
           core_->configuration().FindMember(info.leader)) {
     info.leader_node = member->node;
+    info.peer_address = member->peer_address;
+    info.api_address = member->api_address;
   }
   return info;
 }

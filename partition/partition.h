@@ -123,6 +123,8 @@ struct LeaderInfo {
   raft::Term term;
   raft::ReplicaId leader;  // 0: unknown.
   base::NodeId leader_node;
+  std::string peer_address;  // Of the leader's node, as its configuration says.
+  std::string api_address;
   bool is_self = false;
 };
 

@@ -81,6 +81,9 @@ class GrpcTransport::Impl final
   void SendImage(base::PartitionId partition, partition::ImageMessage message)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  void SetNodes(std::vector<Remote> nodes) ABSL_LOCKS_EXCLUDED(mu_);
+  void Announce(const Route& route) ABSL_LOCKS_EXCLUDED(mu_);
+
   std::vector<PeerState> peers() const ABSL_LOCKS_EXCLUDED(mu_);
   PeerService& service() { return service_; }
   Counters& counters() const { return shared_->counters; }
@@ -107,6 +110,8 @@ class GrpcTransport::Impl final
   Peer* FindPeerLocked(base::PartitionId partition, raft::ReplicaId replica)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Peer& PeerLocked(const Remote& remote) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Everybody that this node may have to send to.
+  std::set<Remote> NeededLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ScheduleSweep();
   void Sweep() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -118,6 +123,7 @@ class GrpcTransport::Impl final
   std::optional<Sink> sink_ ABSL_GUARDED_BY(mu_);  // Set once.
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   Members members_ ABSL_GUARDED_BY(mu_);
+  std::vector<Remote> nodes_ ABSL_GUARDED_BY(mu_);
   std::map<Remote, Peer> peers_ ABSL_GUARDED_BY(mu_);
   base::Random random_ ABSL_GUARDED_BY(mu_);
 };
@@ -129,10 +135,13 @@ void GrpcTransport::Impl::Start(Sink sink) {
     base::MutexLock lock(mu_);
     CHECK(!sink_.has_value());
     shared_->address = sink.address;
-    sink_.emplace(std::move(sink));
-    for (const Remote& remote : members_.Remotes()) {
-      if (remote.node != shared_->self.node) PeerLocked(remote);
+    if (sink.routes != nullptr) {
+      shared_->greeting = [routes = sink.routes, self = shared_->self.node] {
+        return routes->FrameOf(self);
+      };
     }
+    sink_.emplace(std::move(sink));
+    for (const Remote& remote : NeededLocked()) PeerLocked(remote);
   }
   ScheduleSweep();
 }
@@ -200,6 +209,37 @@ void GrpcTransport::Impl::SetMembers(base::PartitionId partition,
   }
 }
 
+std::set<Remote> GrpcTransport::Impl::NeededLocked() const {
+  std::set<Remote> needed;
+  for (const Remote& remote : members_.Remotes()) {
+    if (remote.node != shared_->self.node) needed.insert(remote);
+  }
+  for (const Remote& remote : nodes_) {
+    if (remote.node != shared_->self.node) needed.insert(remote);
+  }
+  return needed;
+}
+
+void GrpcTransport::Impl::SetNodes(std::vector<Remote> nodes) {
+  base::MutexLock lock(mu_);
+  nodes_ = std::move(nodes);
+  if (!running()) return;
+  for (const Remote& remote : NeededLocked()) PeerLocked(remote);
+}
+
+void GrpcTransport::Impl::Announce(const Route& route) {
+  std::vector<std::shared_ptr<Lane>> lanes;
+  {
+    base::MutexLock lock(mu_);
+    if (!running()) return;
+    for (const auto& [remote, peer] : peers_) lanes.push_back(peer.control);
+  }
+  for (const auto& lane : lanes) {
+    lane->PushFrame(Routes::FrameOf(route));
+    lane->Flush(/*can_wait=*/false);
+  }
+}
+
 void GrpcTransport::Impl::Send(base::PartitionId partition,
                                const std::vector<raft::Message>& messages) {
   std::vector<std::pair<std::shared_ptr<Lane>, const raft::Message*>> sends;
@@ -252,7 +292,7 @@ void GrpcTransport::Impl::Sweep() {
   {
     base::MutexLock lock(mu_);
     if (stopped_) return;
-    const std::set<Remote> needed = members_.Remotes();
+    const std::set<Remote> needed = NeededLocked();
     for (auto it = peers_.begin(); it != peers_.end();) {
       Peer& peer = it->second;
       if (needed.count(it->first) != 0) {
@@ -343,6 +383,14 @@ void GrpcTransport::Impl::Deliver(const Remote& sender, v1::Frame& frame) {
   counters().frames_received.fetch_add(1, std::memory_order_relaxed);
   if (frame.messages_size() != 0) DeliverMessages(sender, frame);
   if (frame.images_size() != 0) DeliverImages(sender, frame);
+  if (frame.routes_size() != 0) {
+    Routes* routes = nullptr;
+    {
+      base::MutexLock lock(mu_);
+      if (running()) routes = sink_->routes;
+    }
+    if (routes != nullptr) routes->Learn(frame);
+  }
 }
 
 bool GrpcTransport::Impl::Pass(Members::Verdict verdict) {
@@ -464,6 +512,12 @@ void GrpcTransport::SendImage(base::PartitionId partition,
                               partition::ImageMessage message) {
   impl_->SendImage(partition, std::move(message));
 }
+
+void GrpcTransport::SetNodes(std::vector<Remote> nodes) {
+  impl_->SetNodes(std::move(nodes));
+}
+
+void GrpcTransport::Announce(const Route& route) { impl_->Announce(route); }
 
 const Counters& GrpcTransport::counters() const { return impl_->counters(); }
 

@@ -30,6 +30,7 @@
 #include "server/transport/counters.h"
 #include "server/transport/members.h"
 #include "server/transport/options.h"
+#include "server/transport/routes.h"
 
 namespace server::transport {
 
@@ -69,6 +70,9 @@ class GrpcTransport final : public partition::Transport {
     std::function<void(const UnknownReplica&)> on_unknown;
     // Where others reach this node's peer API.
     std::string address;
+    // Learns what others tell, and what it knows of this node's own leaders is
+    // told to each. May be null; else lives as long as the transport.
+    Routes* routes = nullptr;
   };
   // Opens streams and takes what arrives. Once.
   void Start(Sink sink);
@@ -77,6 +81,14 @@ class GrpcTransport final : public partition::Transport {
   // called any more. Before the gRPC server is shut down, which would wait for
   // the streams. May be called again.
   void Stop();
+
+  // The nodes of the cluster: those without a partition in common with this one
+  // are told its routes, too, and tell theirs.
+  void SetNodes(std::vector<Remote> nodes);
+
+  // This node leads a partition: told to all others. A route that gets lost is
+  // told again when its stream opens anew.
+  void Announce(const Route& route);
 
   // partition::Transport:
   void SetMembers(base::PartitionId partition, raft::ReplicaId self,

@@ -138,7 +138,8 @@ class Node {
                              base::MutexLock lock(mu_);
                              unknown_.push_back(unknown);
                            },
-                       .address = address_});
+                       .address = address_,
+                       .routes = &routes_});
   }
   void Stop() {
     if (transport_ == nullptr) return;
@@ -161,6 +162,20 @@ class Node {
             .incarnation = self_.incarnation,
             .peer_address = address_};
   }
+
+  Remote remote() const {
+    return {.node = self_.node,
+            .incarnation = self_.incarnation,
+            .address = address_};
+  }
+  Route RouteHere(PartitionId partition) const {
+    return {.partition = partition,
+            .term = raft::Term{1},
+            .leader = ReplicaId{1},
+            .node = self_.node,
+            .peer_address = address_};
+  }
+  Routes& routes() { return routes_; }
 
   GrpcTransport& transport() { return *transport_; }
   FakeReceiver& receiver() { return receiver_; }
@@ -194,6 +209,7 @@ class Node {
   const Self self_;
   const Options options_;
   FakeReceiver receiver_;
+  Routes routes_;
   Worker timer_;
   std::unique_ptr<GrpcTransport> transport_;
   std::unique_ptr<PeerServer> server_;
@@ -456,6 +472,21 @@ TEST(GrpcTransportTest, AMessageToNobodyWeKnowIsCounted) {
   a.Start();
   SendOne(a, 1, 2, raft::PreVote{});
   EXPECT_EQ(a.dropped(Drop::kNoAddress), 1u);
+}
+
+TEST(GrpcTransportTest, WhoLeadsIsToldToAllNodes) {
+  Node a(1), b(2);
+  // No partition in common.
+  a.transport().SetNodes({a.remote(), b.remote()});
+  a.routes().Learn(a.RouteHere(PartitionId{4}));
+  StartAll({&a, &b});
+  EXPECT_TRUE(
+      WaitUntil([&] { return b.routes().Find(PartitionId{4}).has_value(); }));
+  EXPECT_EQ(b.routes().Find(PartitionId{4})->node, NodeId{1});
+
+  a.transport().Announce(a.RouteHere(PartitionId{5}));
+  EXPECT_TRUE(
+      WaitUntil([&] { return b.routes().Find(PartitionId{5}).has_value(); }));
 }
 
 // --- Bounds -----------------------------------------------------------------

@@ -199,6 +199,13 @@ void Lane::OnWelcome(Outbound& call) {
               << ": the " << KindName(kind_) << " stream is open again";
     problem_.clear();
   }
+  if (kind_ == v1::STREAM_CONTROL && shared_->greeting != nullptr) {
+    if (std::string frame = shared_->greeting(); !frame.empty()) {
+      queued_bytes_ += frame.size();
+      queue_.push_front(std::move(frame));
+      due_ = true;
+    }
+  }
   WriteLocked();
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -52,7 +53,10 @@ struct LaneShared {
   Pacer image_pacer;
   ChannelBin channels;  // Of calls that ended.
   Gate calls;           // Those that gRPC has.
-  std::string address;  // Set before the first lane connects.
+  // Set before the first lane connects.
+  std::string address;
+  // The first frame of each control stream; may be null or empty.
+  std::function<std::string()> greeting;
 };
 
 class Lane final : public OutboundOwner,

@@ -1,0 +1,68 @@
+#include "server/transport/routes.h"
+
+#include <utility>
+
+namespace server::transport {
+namespace {
+
+namespace v1 = ::multiraft::peer::v1;
+
+void Fill(const Route& route, v1::Route& out) {
+  out.set_partition(route.partition.value());
+  out.set_term(route.term.value());
+  out.set_leader(route.leader.value());
+  out.set_node(route.node.value());
+  out.set_peer_address(route.peer_address);
+  out.set_api_address(route.api_address);
+}
+
+}  // namespace
+
+void Routes::Learn(Route route) {
+  base::MutexLock lock(mu_);
+  Route& known = routes_[route.partition];
+  if (route.term >= known.term) known = std::move(route);
+}
+
+void Routes::Learn(const v1::Frame& frame) {
+  for (const v1::Route& route : frame.routes()) {
+    if (route.leader() == 0 || route.peer_address().empty()) continue;
+    Learn({.partition = base::PartitionId(route.partition()),
+           .term = raft::Term(route.term()),
+           .leader = raft::ReplicaId(route.leader()),
+           .node = base::NodeId(route.node()),
+           .peer_address = route.peer_address(),
+           .api_address = route.api_address()});
+  }
+}
+
+void Routes::Forget(base::PartitionId partition, raft::Term term) {
+  base::MutexLock lock(mu_);
+  const auto found = routes_.find(partition);
+  if (found == routes_.end() || found->second.term > term) return;
+  routes_.erase(found);
+}
+
+std::optional<Route> Routes::Find(base::PartitionId partition) const {
+  base::MutexLock lock(mu_);
+  const auto found = routes_.find(partition);
+  if (found == routes_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::string Routes::FrameOf(base::NodeId node) const {
+  v1::Frame frame;
+  base::MutexLock lock(mu_);
+  for (const auto& [partition, route] : routes_) {
+    if (route.node == node) Fill(route, *frame.add_routes());
+  }
+  return frame.SerializeAsString();
+}
+
+std::string Routes::FrameOf(const Route& route) {
+  v1::Frame frame;
+  Fill(route, *frame.add_routes());
+  return frame.SerializeAsString();
+}
+
+}  // namespace server::transport

@@ -1,0 +1,59 @@
+#include "server/transport/routes.h"
+
+#include "gtest/gtest.h"
+
+namespace server::transport {
+namespace {
+
+constexpr base::PartitionId kPartition{3};
+
+Route RouteTo(uint32_t node, uint64_t term) {
+  return {.partition = kPartition,
+          .term = raft::Term{term},
+          .leader = raft::ReplicaId{node},
+          .node = base::NodeId{node},
+          .peer_address = "peer:1",
+          .api_address = "api:1"};
+}
+
+uint32_t NodeOf(const Routes& routes) {
+  const std::optional<Route> route = routes.Find(kPartition);
+  return route.has_value() ? route->node.value() : 0;
+}
+
+TEST(RoutesTest, TheNewestTermCounts) {
+  Routes routes;
+  EXPECT_EQ(NodeOf(routes), 0u);
+  routes.Learn(RouteTo(1, 5));
+  routes.Learn(RouteTo(2, 4));
+  EXPECT_EQ(NodeOf(routes), 1u);
+  routes.Learn(RouteTo(3, 6));
+  EXPECT_EQ(NodeOf(routes), 3u);
+}
+
+TEST(RoutesTest, ALeaderThatIsLostIsForgottenUnlessANewerOneIsKnown) {
+  Routes routes;
+  routes.Learn(RouteTo(1, 5));
+  routes.Forget(kPartition, raft::Term{4});
+  EXPECT_EQ(NodeOf(routes), 1u);
+  routes.Forget(kPartition, raft::Term{5});
+  EXPECT_EQ(NodeOf(routes), 0u);
+}
+
+TEST(RoutesTest, WhatANodeLeadsReachesAnother) {
+  Routes one;
+  one.Learn(RouteTo(1, 5));
+  EXPECT_TRUE(one.FrameOf(base::NodeId{2}).empty());
+  multiraft::peer::v1::Frame frame;
+  ASSERT_TRUE(frame.ParseFromString(one.FrameOf(base::NodeId{1})));
+  Routes other;
+  other.Learn(frame);
+  const std::optional<Route> route = other.Find(kPartition);
+  ASSERT_TRUE(route.has_value());
+  EXPECT_EQ(route->leader, raft::ReplicaId{1});
+  EXPECT_EQ(route->peer_address, "peer:1");
+  EXPECT_EQ(route->api_address, "api:1");
+}
+
+}  // namespace
+}  // namespace server::transport
