@@ -35,6 +35,7 @@
 #include "server/listen.h"
 #include "server/service/admin_service.h"
 #include "server/service/authorizer.h"
+#include "server/service/forwarder.h"
 #include "server/service/gateway.h"
 #include "server/service/health_service.h"
 #include "server/service/partition_service.h"
@@ -42,6 +43,7 @@
 #include "server/service/session_service.h"
 #include "server/transport/grpc_transport.h"
 #include "server/transport/peer_server.h"
+#include "server/transport/routes.h"
 #include "server/watchdog.h"
 #include "server/worker.h"
 #include "storage/store.h"
@@ -151,6 +153,12 @@ struct Server::Impl {
   // Where the others reach this node.
   std::string PeerAddress() const;
   void MakeServices();
+  // The services that clients call, behind `door`.
+  static std::vector<std::unique_ptr<service::RawService>> ServicesBehind(
+      service::Gateway& door);
+  service::Directory MakeDirectory();
+  // Tells the other nodes, and the forwarder, who leads a partition here.
+  void WatchLeader(partition::Partition& partition);
   absl::Status Listen();
   void Describe(::multiraft::admin::v1::StatusResponse& response) const;
   void Stop();
@@ -176,8 +184,15 @@ struct Server::Impl {
   partition::NoTransport no_transport;  // Of a node that is alone.
   std::unique_ptr<transport::GrpcTransport> transport;
   std::unique_ptr<cluster::Bootstrap> bootstrap;
+  // What other nodes pass on comes in by a door and services of its own, and
+  // goes no further.
+  transport::Routes routes;
+  std::unique_ptr<service::Forwarder> forwarder;
+  std::unique_ptr<service::Gateway> peer_gateway;
+  std::vector<std::unique_ptr<service::RawService>> peer_services;
   std::unique_ptr<transport::PeerServer> peer_server;
   std::unique_ptr<partition::Host> host;
+  std::atomic<partition::Host*> open_host{nullptr};  // Once it is complete.
   std::unique_ptr<cluster::LeaderBalancer> balancer;
   std::unique_ptr<service::Gateway> gateway;
   std::vector<std::unique_ptr<service::RawService>> services;
@@ -234,15 +249,28 @@ absl::Status Server::Impl::Join(const StartHooks& hooks) {
                       .node = options.node,
                       .incarnation = store->identity().incarnation},
       *workers.front(), base::SystemClock());
-  ASSIGN_OR_RETURN(peer_server, transport::PeerServer::Start(
-                                    options.peer_listen, options.transport,
-                                    {&transport->service(), bootstrap.get()}));
+  forwarder = std::make_unique<service::Forwarder>(
+      routes, options.node, *workers.front(), base::SystemClock());
+  peer_gateway = std::make_unique<service::Gateway>(
+      options.service, MakeDirectory(), authorizer, *workers.front(),
+      base::SystemClock(), service::Door{.for_nodes = true});
+  peer_services = ServicesBehind(*peer_gateway);
+  std::vector<grpc::Service*> served = {&transport->service(), bootstrap.get()};
+  for (const auto& service : peer_services) served.push_back(service.get());
+  ASSIGN_OR_RETURN(peer_server,
+                   transport::PeerServer::Start(options.peer_listen,
+                                                options.transport, served));
   ASSIGN_OR_RETURN(const storage::InitialCluster initial,
                    bootstrap->Run(hooks.stop, hooks.on_wait));
   std::vector<base::NodeId> nodes;
+  std::vector<transport::Remote> remotes;
   for (const storage::InitialMember& member : initial.members) {
     nodes.push_back(member.node);
+    remotes.push_back({.node = member.node,
+                       .incarnation = member.incarnation,
+                       .address = member.peer_address});
   }
+  transport->SetNodes(std::move(remotes));
   std::map<base::PartitionId, raft::Configuration> wanted;
   for (const cluster::Placement& placement :
        cluster::Place(nodes, initial.partitions, initial.replication)) {
@@ -285,9 +313,13 @@ absl::Status Server::Impl::OpenHost() {
                                    .disk = &disk_gate},
                                   base::SecureSeed(), on_fatal));
   if (transport != nullptr) {
-    transport->Start(
-        {.receiver = *host, .on_unknown = nullptr, .address = PeerAddress()});
+    transport->Start({.receiver = *host,
+                      .on_unknown = nullptr,
+                      .address = PeerAddress(),
+                      .routes = &routes});
+    for (partition::Partition* const one : host->All()) WatchLeader(*one);
   }
+  open_host.store(host.get());
   host->Start();
   if (in_cluster() && options.balance_leaders) {
     balancer = std::make_unique<cluster::LeaderBalancer>(
@@ -304,20 +336,53 @@ std::string Server::Impl::PeerAddress() const {
   return options.peer_listen;
 }
 
-void Server::Impl::MakeServices() {
-  gateway = std::make_unique<service::Gateway>(
-      options.service,
-      service::Directory{
-          .find = [this](base::PartitionId id) { return host->Find(id); },
-          .all = [this] { return host->All(); }},
-      authorizer, *workers.front(), base::SystemClock());
-  services.push_back(std::make_unique<service::PartitionService>(*gateway));
-  services.push_back(std::make_unique<service::SessionService>(*gateway));
+service::Directory Server::Impl::MakeDirectory() {
+  return {.find = [this](base::PartitionId id) -> partition::Partition* {
+            partition::Host* const open = open_host.load();
+            return open == nullptr ? nullptr : open->Find(id);
+          },
+          .all =
+              [this] {
+                partition::Host* const open = open_host.load();
+                return open == nullptr ? std::vector<partition::Partition*>()
+                                       : open->All();
+              }};
+}
+
+std::vector<std::unique_ptr<service::RawService>> Server::Impl::ServicesBehind(
+    service::Gateway& door) {
+  std::vector<std::unique_ptr<service::RawService>> all;
+  all.push_back(std::make_unique<service::PartitionService>(door));
+  all.push_back(std::make_unique<service::SessionService>(door));
   for (const session::PrimitiveType& type :
        primitive::BuiltinRegistry().types()) {
-    services.push_back(
-        std::make_unique<service::PrimitiveService>(type, *gateway));
+    all.push_back(std::make_unique<service::PrimitiveService>(type, door));
   }
+  return all;
+}
+
+void Server::Impl::WatchLeader(partition::Partition& partition) {
+  partition.AddLeaderListener(
+      [this, id = partition.id()](const partition::LeaderInfo& info) {
+        if (info.leader == raft::ReplicaId(0) || info.peer_address.empty()) {
+          return routes.Forget(id, info.term);
+        }
+        const transport::Route route{.partition = id,
+                                     .term = info.term,
+                                     .leader = info.leader,
+                                     .node = info.leader_node,
+                                     .peer_address = info.peer_address,
+                                     .api_address = info.api_address};
+        routes.Learn(route);
+        if (info.is_self) transport->Announce(route);
+      });
+}
+
+void Server::Impl::MakeServices() {
+  gateway = std::make_unique<service::Gateway>(
+      options.service, MakeDirectory(), authorizer, *workers.front(),
+      base::SystemClock(), service::Door{.forwarder = forwarder.get()});
+  services = ServicesBehind(*gateway);
   services.push_back(std::make_unique<service::AdminService>(
       [this](auto& response) { Describe(response); }, *gateway));
   std::set<std::string> names = {"grpc.health.v1.Health"};
@@ -387,8 +452,9 @@ void Server::Impl::FlushWorkers() {
 
 void Server::Impl::Drain() const {
   WaitUntil(options.drain_timeout_ns, [this] {
-    return std::all_of(services.begin(), services.end(),
-                       [](const auto& one) { return one->unary_calls() == 0; });
+    const auto idle = [](const auto& one) { return one->unary_calls() == 0; };
+    return std::all_of(services.begin(), services.end(), idle) &&
+           std::all_of(peer_services.begin(), peer_services.end(), idle);
   });
 }
 
@@ -400,7 +466,9 @@ void Server::Impl::Stop() {
     cluster::HandOverAll(host->All(), options.drain_timeout_ns / 2);
   }
   if (gateway != nullptr) gateway->Close();
+  if (peer_gateway != nullptr) peer_gateway->Close();
   Drain();
+  if (forwarder != nullptr) forwarder->Stop();
   if (host != nullptr) {
     host->Stop();
     // The partitions write nothing more behind this.

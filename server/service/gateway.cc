@@ -27,22 +27,67 @@ std::string Metadata(const grpc::CallbackServerContext& context,
   return std::string(found->second.data(), found->second.size());
 }
 
-Caller CallerOf(const grpc::CallbackServerContext& context) {
-  return {.peer = context.peer(),
-          .request_id = Metadata(context, "x-request-id"),
-          .trace_context = Metadata(context, "traceparent")};
+std::string MethodOf(const DecodedOperation& operation) {
+  return absl::StrCat("/", operation.service, "/", operation.rpc);
 }
 
 }  // namespace
 
 Gateway::Gateway(const Options& options, Directory directory,
                  Authorizer& authorizer, partition::Executor& timer,
-                 base::Clock& clock)
+                 base::Clock& clock, Door door)
     : options_(options),
       directory_(std::move(directory)),
       authorizer_(authorizer),
       timer_(timer),
-      clock_(clock) {}
+      clock_(clock),
+      door_(door) {}
+
+Caller Gateway::CallerOf(const grpc::CallbackServerContext& context) const {
+  return {
+      .peer = door_.for_nodes ? Metadata(context, kCallerPeer) : context.peer(),
+      .request_id = Metadata(context, kRequestId),
+      .trace_context = Metadata(context, kTraceParent)};
+}
+
+bool Gateway::CanServe(const DecodedOperation& operation) const {
+  partition::Partition* const here = directory_.find(operation.partition);
+  if (here == nullptr) return false;
+  return operation.writes ? here->serving() : here->available();
+}
+
+bool Gateway::Forward(const std::shared_ptr<UnaryCall>& call,
+                      const DecodedOperation& operation,
+                      absl::string_view bytes) {
+  if (door_.forwarder == nullptr || closed() || CanServe(operation)) {
+    return false;
+  }
+  // Without a leader anywhere it is refused here.
+  const std::optional<transport::Route> route =
+      door_.forwarder->Elsewhere(operation.partition);
+  if (!route.has_value()) return false;
+  door_.forwarder->Forward(call,
+                           {.method = MethodOf(operation),
+                            .bytes = std::string(bytes),
+                            .partition = operation.partition},
+                           *route);
+  return true;
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::ForwardStream(
+    grpc::CallbackServerContext& context, const DecodedOperation& operation,
+    absl::string_view bytes) {
+  if (door_.forwarder == nullptr || closed() || CanServe(operation)) {
+    return nullptr;
+  }
+  // An election may take twice its timeout.
+  return door_.forwarder->ForwardStream(context, streams_,
+                                        {.method = MethodOf(operation),
+                                         .bytes = std::string(bytes),
+                                         .partition = operation.partition},
+                                        /*numbered=*/operation.writes,
+                                        2 * options_.stream_hold_ns);
+}
 
 partition::Refusal Gateway::Admit(const grpc::CallbackServerContext& context,
                                   const DecodedOperation& operation) {

@@ -11,8 +11,10 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -21,9 +23,11 @@
 #include "partition/executor.h"
 #include "partition/partition.h"
 #include "server/service/authorizer.h"
+#include "server/service/forwarder.h"
 #include "server/service/options.h"
 #include "server/service/primitive_stream.h"
 #include "server/service/stream_call.h"
+#include "server/service/unary_call.h"
 
 namespace server::service {
 
@@ -34,12 +38,39 @@ struct Directory {
   std::function<std::vector<partition::Partition*>()> all;  // By id.
 };
 
+// Who comes in.
+struct Door {
+  // Passes on what other nodes lead; null: it is refused. Must outlive the
+  // gateway.
+  Forwarder* forwarder = nullptr;
+  // Other nodes of the cluster: who they say asked them is believed.
+  bool for_nodes = false;
+};
+
 class Gateway {
  public:
   // The references must outlive it. `timer` runs what waits: held streams and
   // health watches.
   Gateway(const Options& options, Directory directory, Authorizer& authorizer,
-          partition::Executor& timer, base::Clock& clock);
+          partition::Executor& timer, base::Clock& clock, Door door);
+  // The door of clients, who are refused what is not here.
+  Gateway(const Options& options, Directory directory, Authorizer& authorizer,
+          partition::Executor& timer, base::Clock& clock)
+      : Gateway(options, std::move(directory), authorizer, timer, clock,
+                Door{}) {}
+
+  // Passes a request on to the node that leads its partition, unless it can be
+  // served here: a read by any replica, a write by the leader. True: the call
+  // is taken care of, and what may be asked is checked there. `bytes` are the
+  // request's.
+  bool Forward(const std::shared_ptr<UnaryCall>& call,
+               const DecodedOperation& operation, absl::string_view bytes);
+
+  // As Forward, for a stream; a write has numbered outputs. Null: it is for
+  // here. A stream whose partition has no leader waits for one (semantics 8.4).
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* ForwardStream(
+      grpc::CallbackServerContext& context, const DecodedOperation& operation,
+      absl::string_view bytes);
 
   // The partition an operation is for, if its caller may.
   partition::Reply<partition::Partition*> Enter(
@@ -74,6 +105,9 @@ class Gateway {
   base::Clock& clock() { return clock_; }
 
  private:
+  Caller CallerOf(const grpc::CallbackServerContext& context) const;
+  // Whether the partition, if it is here at all, can do it.
+  bool CanServe(const DecodedOperation& operation) const;
   partition::Refusal Admit(const grpc::CallbackServerContext& context,
                            const DecodedOperation& operation);
 
@@ -82,6 +116,7 @@ class Gateway {
   Authorizer& authorizer_;
   partition::Executor& timer_;
   base::Clock& clock_;
+  const Door door_;
   OpenStreams streams_;
   std::atomic<bool> closed_ = false;
 };

@@ -101,6 +101,15 @@ void PartitionService::OpenSession(const std::shared_ptr<UnaryCall>& call,
                                    absl::string_view bytes) {
   v1::OpenSessionRequest request;
   if (!Decode(call, bytes, request)) return;
+  if (gateway_.Forward(
+          call,
+          {.service = name(),
+           .rpc = "OpenSession",
+           .writes = true,
+           .partition = base::PartitionId(request.headers().partition_id())},
+          bytes)) {
+    return;
+  }
   partition::Reply<partition::Partition*> entered = gateway_.Enter(
       call->context(),
       {.service = name(),
@@ -122,6 +131,15 @@ void PartitionService::KeepAlive(const std::shared_ptr<UnaryCall>& call,
                                  absl::string_view bytes) {
   v1::KeepAliveRequest request;
   if (!Decode(call, bytes, request)) return;
+  if (gateway_.Forward(
+          call,
+          {.service = name(),
+           .rpc = "KeepAlive",
+           .writes = true,
+           .partition = base::PartitionId(request.headers().partition_id())},
+          bytes)) {
+    return;
+  }
   const session::SessionId session(request.input().session_id());
   partition::Reply<partition::Partition*> entered = gateway_.Enter(
       call->context(),
@@ -149,6 +167,15 @@ void PartitionService::CloseSession(const std::shared_ptr<UnaryCall>& call,
                                     absl::string_view bytes) {
   v1::CloseSessionRequest request;
   if (!Decode(call, bytes, request)) return;
+  if (gateway_.Forward(
+          call,
+          {.service = name(),
+           .rpc = "CloseSession",
+           .writes = true,
+           .partition = base::PartitionId(request.headers().partition_id())},
+          bytes)) {
+    return;
+  }
   const session::SessionId session(request.input().session_id());
   partition::Reply<partition::Partition*> entered = gateway_.Enter(
       call->context(),
@@ -179,6 +206,15 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* PartitionService::Watch(
     return gateway_.RefuseStream(context,
                                  {.status = std::move(status),
                                   .outcome = partition::Outcome::kNotProposed});
+  }
+  if (auto* const elsewhere = gateway_.ForwardStream(
+          context,
+          {.service = name(),
+           .rpc = "Watch",
+           .writes = false,
+           .partition = base::PartitionId(request.partition_id())},
+          bytes)) {
+    return elsewhere;
   }
   partition::Reply<partition::Partition*> entered = gateway_.Enter(
       context, {.service = name(),

@@ -143,6 +143,14 @@ void PrimitiveService::Command(const session::Operation& operation,
   Request request;
   absl::Status status = DecodeRequest(bytes, HeaderKind::kCommand, request);
   if (!status.ok()) return call->Reject(std::move(status));
+  if (gateway_.Forward(call,
+                       {.service = type_.service,
+                        .rpc = operation.rpc,
+                        .writes = true,
+                        .partition = request.headers.partition},
+                       bytes)) {
+    return;
+  }
   Entered entered = EnterWith(gateway_, call->context(), type_, operation,
                               /*writes=*/true, request);
   if (entered.partition == nullptr) {
@@ -177,6 +185,14 @@ void PrimitiveService::Query(const session::Operation& operation,
   Request request;
   absl::Status status = DecodeRequest(bytes, HeaderKind::kQuery, request);
   if (!status.ok()) return call->Reject(std::move(status));
+  if (gateway_.Forward(call,
+                       {.service = type_.service,
+                        .rpc = operation.rpc,
+                        .writes = false,
+                        .partition = request.headers.partition},
+                       bytes)) {
+    return;
+  }
   Entered entered = EnterWith(gateway_, call->context(), type_, operation,
                               /*writes=*/false, request);
   if (entered.partition == nullptr) {
@@ -194,6 +210,15 @@ PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
   absl::Status status = DecodeRequest(bytes, HeaderKind::kCommand, request);
   if (!status.ok()) {
     return gateway_.RefuseStream(context, NotProposed(std::move(status)));
+  }
+  if (auto* const elsewhere =
+          gateway_.ForwardStream(context,
+                                 {.service = type_.service,
+                                  .rpc = operation.rpc,
+                                  .writes = true,
+                                  .partition = request.headers.partition},
+                                 bytes)) {
+    return elsewhere;
   }
   Entered entered = EnterWith(gateway_, context, type_, operation,
                               /*writes=*/true, request);
@@ -230,6 +255,15 @@ PrimitiveService::StreamReactor* PrimitiveService::QueryStream(
   absl::Status status = DecodeRequest(bytes, HeaderKind::kQuery, request);
   if (!status.ok()) {
     return gateway_.RefuseStream(context, NotProposed(std::move(status)));
+  }
+  if (auto* const elsewhere =
+          gateway_.ForwardStream(context,
+                                 {.service = type_.service,
+                                  .rpc = operation.rpc,
+                                  .writes = false,
+                                  .partition = request.headers.partition},
+                                 bytes)) {
+    return elsewhere;
   }
   Entered entered = EnterWith(gateway_, context, type_, operation,
                               /*writes=*/false, request);

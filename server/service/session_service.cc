@@ -80,6 +80,14 @@ void SessionService::CreatePrimitive(const std::shared_ptr<UnaryCall>& call,
   Request request;
   v1::CreatePrimitiveInput input;
   if (!Decode(call, bytes, request, input)) return;
+  if (gateway_.Forward(call,
+                       {.service = name(),
+                        .rpc = "CreatePrimitive",
+                        .writes = true,
+                        .partition = request.headers.partition},
+                       bytes)) {
+    return;
+  }
   partition::Partition* partition =
       Enter(gateway_, call,
             {.service = name(),
@@ -102,6 +110,14 @@ void SessionService::ClosePrimitive(const std::shared_ptr<UnaryCall>& call,
   Request request;
   v1::ClosePrimitiveInput input;
   if (!Decode(call, bytes, request, input)) return;
+  if (gateway_.Forward(call,
+                       {.service = name(),
+                        .rpc = "ClosePrimitive",
+                        .writes = true,
+                        .partition = request.headers.partition},
+                       bytes)) {
+    return;
+  }
   partition::Partition* partition =
       Enter(gateway_, call,
             {.service = name(),
