@@ -668,6 +668,12 @@ void Driver::RunRead(QueryItem item) {
   if (opened.unknown_session) {
     return callers_.End(item.stream, UnknownSession());
   }
+  if (!opened.exhausted.empty()) {
+    return callers_.End(
+        item.stream,
+        {.status = absl::ResourceExhaustedError(absl::StrCat(
+             opened.exhausted, ": too many stream queries are open"))});
+  }
   callers_.Attach(item.stream, opened.id);
 }
 

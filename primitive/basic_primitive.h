@@ -18,7 +18,7 @@ namespace primitive {
 class BasicPrimitive : public session::Primitive {
  public:
   session::Listing List(uint32_t, absl::string_view, absl::string_view,
-                        size_t) const override {
+                        const session::SliceBounds&) const override {
     return {.done = true};
   }
   bool Watches(uint32_t, absl::string_view) const override { return false; }

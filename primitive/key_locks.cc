@@ -146,6 +146,7 @@ bool KeyLocks::ReleaseAll(PrimitiveContext& context, SessionId session,
     keys.push_back(key);
   }
   const bool all = keys.size() == it->second.held.size();
+  context.Charge(keys.size());
   CHECK(Release(context, session, std::move(keys)));
   return all;
 }
@@ -178,13 +179,6 @@ void KeyLocks::Loaded(PrimitiveContext& context) {
   });
   waiters_.Scan([&](uint64_t index, const LockWaiter& waiter) {
     Enqueue(index, waiter);
-    return true;
-  });
-  SetTimers(context);
-}
-
-void KeyLocks::SetTimers(PrimitiveContext& context) const {
-  waiters_.Scan([&](uint64_t index, const LockWaiter& waiter) {
     if (waiter.deadline_ns != session::kNever) {
       context.SetTimer(TimerKey(index), waiter.deadline_ns);
     }
@@ -220,6 +214,7 @@ void KeyLocks::Enqueue(uint64_t index, const LockWaiter& waiter) {
 void KeyLocks::Grant(PrimitiveContext& context, uint64_t index) {
   const LockWaiter waiter = *waiters_.Find(index);
   const CommandKey command = waiter.command;
+  context.Charge(waiter.keys.size());
   for (const std::string& key : waiter.keys) {
     auto queue = queues_.find(key);
     CHECK(*queue->second.begin() == index);
@@ -246,6 +241,7 @@ void KeyLocks::Offer(PrimitiveContext& context, const std::string& key) {
 
 void KeyLocks::Leave(PrimitiveContext& context, uint64_t index) {
   const LockWaiter waiter = *waiters_.Find(index);
+  context.Charge(waiter.keys.size());
   std::vector<std::string> turns;  // Keys that were this waiter's, if free.
   for (const std::string& key : waiter.keys) {
     auto queue = queues_.find(key);

@@ -90,9 +90,6 @@ class KeyLocks {
                        session::CommandKey command);
   void Loaded(session::PrimitiveContext& context);
 
-  // Sets the timers of all waiters (again).
-  void SetTimers(session::PrimitiveContext& context) const;
-
  private:
   // Both rows and what is derived from them.
   void AddHold(const std::string& key, const LockHold& hold);

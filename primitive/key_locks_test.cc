@@ -278,6 +278,22 @@ TEST_F(KeyLocksTest, LocksAreAdvisory) {
   EXPECT_EQ(map_.Call(2, "Remove", RemoveOf("a")).status, OperationStatus::kOk);
 }
 
+TEST_F(KeyLocksTest, AClearLeavesTheTimersOfWaitersAlone) {
+  map_.Call(1, "Put", PutOf("k", "v"));
+  Lock(1, {"a"});
+  const CommandKey waiter = Lock(2, {"a"}, Duration(10));
+  map_.Call(1, "Clear", pb::ClearInput());
+  EXPECT_EQ(map_.timers_set(), 0u);
+  map_.Tick(10 * kSecond);
+  EXPECT_TRUE(Refused(waiter));
+}
+
+TEST_F(KeyLocksTest, WhatASessionGivesBackIsCharged) {
+  Lock(1, {"a", "b", "c", "d"});
+  map_.EndSession(1, 1000);
+  EXPECT_EQ(map_.charged(), 4u);
+}
+
 TEST_F(KeyLocksTest, ASessionHoldsAndWantsALimitedNumberOfKeys) {
   const auto keys = [](int from) {
     Keys result;

@@ -53,6 +53,7 @@ enum : uint32_t {
 
 constexpr uint8_t kRowVersion = 1;
 constexpr char kClearTimer[] = "c";
+constexpr char kTtlTimers = 't';
 constexpr char kLockTimers = 'w';
 
 // What is stored for a key: the same fields in Put, Insert and Update.
@@ -86,7 +87,9 @@ absl::Status CheckLock(const pb::LockInput& input, const Limits& limits) {
   return CheckDuration("timeout", input.timeout());
 }
 
-std::string TtlTimer(const std::string& key) { return absl::StrCat("t", key); }
+std::string TtlTimer(const std::string& key) {
+  return absl::StrCat(std::string(1, kTtlTimers), key);
+}
 
 // A cursor is never empty, a key may be.
 std::string Cursor(const std::string& key) { return absl::StrCat("k", key); }
@@ -296,8 +299,7 @@ Result Map::Clear(Context& context) {
     context.InterruptWatchers();
   }
 
-  context.CancelTimers();
-  locks_.SetTimers(context);
+  context.CancelTimers(kTtlTimers);
   if (small || !listeners) {
     rows_.Clear();
     FinishClear();
@@ -354,17 +356,22 @@ Result Map::Query(uint32_t operation, absl::string_view bytes) const {
 }
 
 Listing Map::List(uint32_t operation, absl::string_view,
-                  absl::string_view cursor, size_t rows_max) const {
+                  absl::string_view cursor,
+                  const session::SliceBounds& bounds) const {
   Listing listing{.cursor = std::string(cursor), .done = true};
   if (operation != kEntries) return listing;
   size_t seen = 0;  // Dead rows cost as much as live ones.
+  uint64_t bytes = 0;
   auto visit = [&](const std::string& key, const MapRow& row) {
-    if (seen == rows_max) {
+    if (seen == bounds.rows_max || bytes >= bounds.bytes_max) {
       listing.done = false;
       return false;
     }
     ++seen;
-    if (!IsDead(row)) listing.outputs.push_back(EntryOutput(key, row));
+    if (!IsDead(row)) {
+      listing.outputs.push_back(EntryOutput(key, row));
+      bytes += listing.outputs.back().size();
+    }
     listing.cursor = Cursor(key);
     return true;
   };

@@ -362,6 +362,18 @@ TEST_F(MapTest, AListingIsTheSameInSlicesOfAnySize) {
   }
 }
 
+TEST_F(MapTest, ASliceOfAListingIsBoundedByBytes) {
+  for (int i = 0; i < 9; ++i) Put(absl::StrCat(i), std::string(1000, 'v'));
+  session::Listing slice = map_.ListSlice(10, "", "", {10, 2500});
+  EXPECT_EQ(slice.outputs.size(), 3u);
+  EXPECT_FALSE(slice.done);
+  slice = map_.ListSlice(10, "", slice.cursor, {10, 1});
+  EXPECT_EQ(slice.outputs.size(), 1u) << "it must get on";
+  slice = map_.ListSlice(10, "", slice.cursor, {10, 100'000});
+  EXPECT_EQ(slice.outputs.size(), 5u);
+  EXPECT_TRUE(slice.done);
+}
+
 TEST_F(MapTest, AListingGoesOnWhereItsCursorWasRemoved) {
   for (const char* key : {"a", "b", "c"}) Put(key, "v");
   session::Listing slice = map_.ListSlice(10, "", "");

@@ -198,7 +198,8 @@ Result Value::Query(uint32_t operation, absl::string_view bytes) const {
 }
 
 Listing Value::List(uint32_t operation, absl::string_view,
-                    absl::string_view cursor, size_t) const {
+                    absl::string_view cursor,
+                    const session::SliceBounds&) const {
   Listing listing{.cursor = kCursor, .done = true};
   const ValueRow* row = Find();
   if (operation == kWatch && row != nullptr && cursor.empty()) {

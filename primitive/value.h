@@ -38,7 +38,7 @@ class Value final : public BasicPrimitive {
                         absl::string_view input) const override;
   session::Listing List(uint32_t operation, absl::string_view input,
                         absl::string_view cursor,
-                        size_t rows_max) const override;
+                        const session::SliceBounds& bounds) const override;
   bool Watches(uint32_t operation, absl::string_view input) const override;
   void TimerFired(session::PrimitiveContext& context,
                   absl::string_view key) override;

@@ -202,6 +202,15 @@ OPTION(server::Bytes, watch_bytes_max, partition.limits.watch_bytes_max,
        "The same in bytes.");
 OPTION(uint64_t, listing_rows_max, partition.limits.listing_rows_max,
        "Rows of one slice of a listing.");
+OPTION(server::Bytes, listing_bytes_max, partition.limits.listing_bytes_max,
+       "The same in bytes.");
+OPTION(uint64_t, session_query_streams_max,
+       partition.limits.session_query_streams_max,
+       "Stream queries that a session has open in one partition of this node.");
+OPTION(uint64_t, query_streams_max, service.query_streams_max,
+       "Stream queries that are open on this node.");
+OPTION(uint64_t, acknowledgements_max, partition.limits.acknowledgements_max,
+       "Streams that one KeepAlive acknowledges.");
 
 #undef OPTION
 #undef HEADING

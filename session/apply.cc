@@ -174,7 +174,15 @@ void StateMachine::Impl::ApplyKeepAlive(const disk::KeepAlive& keep_alive,
     return;
   }
 
+  if (static_cast<uint64_t>(keep_alive.acknowledgements_size()) >
+      limits_.acknowledgements_max) {
+    applied.outcome = Applied::Outcome::kExhausted;
+    applied.message = "acknowledgements_max";
+    return;
+  }
+
   if (session->open_commands > 0) {
+    Charge(static_cast<uint64_t>(keep_alive.acknowledgements_size()));
     for (const disk::Acknowledgement& ack : keep_alive.acknowledgements()) {
       const CommandKey key{id, SequenceNum(ack.sequence_num())};
       if (events_.Acknowledge(key, ack.output_sequence_num())) {
@@ -285,9 +293,16 @@ void StateMachine::Impl::RunNew(CommandKey key,
         applied.message = "primitives_max";
         return;
       }
-      return Answer(key, command.input_hash(),
-                    CreatePrimitive(key, command.create_primitive(), session),
-                    session, applied);
+      if (std::optional<Result> result =
+              CreatePrimitive(key, command.create_primitive(), session)) {
+        return Answer(key, command.input_hash(), *std::move(result), session,
+                      applied);
+      }
+      // What was held is released some at each entry, and what it acquires now
+      // must not be released with that.
+      applied.outcome = Applied::Outcome::kBusy;
+      applied.message = "the session's last use of it is still being closed";
+      return;
     case disk::SessionCommand::kClosePrimitive:
       return Answer(key, command.input_hash(),
                     ClosePrimitive(key, command.close_primitive(), session),
@@ -310,9 +325,8 @@ void StateMachine::Impl::Answer(CommandKey key, uint64_t input_hash,
       .number = 1, .index = log_time_.index(), .result = record.ToResult()};
 }
 
-Result StateMachine::Impl::CreatePrimitive(CommandKey key,
-                                           const disk::CreatePrimitive& create,
-                                           Session& session) {
+std::optional<Result> StateMachine::Impl::CreatePrimitive(
+    CommandKey key, const disk::CreatePrimitive& create, Session& session) {
   const PrimitiveType* type = registry_.FindByTypeString(create.service());
   if (type == nullptr) {
     return Failure(OperationStatus::kForbidden, "unknown primitive type");
@@ -336,7 +350,7 @@ Result StateMachine::Impl::CreatePrimitive(CommandKey key,
   }
   if (!session.primitives.contains(member->id)) {
     const UserKey user{key.session, member->id};
-    FinishClosing(user);
+    if (primitives_.FindUser(user) != nullptr) return std::nullopt;
     primitives_.AddUser(user);
     session.primitives.insert(member->id);
   }
@@ -390,6 +404,7 @@ void StateMachine::Impl::RunPrimitive(CommandKey key,
 
   Context context(*this, id, key, command.input_hash(), GenerationOf(command));
   member->primitive->Command(context, operation->id, input.input());
+  Charge(context.items());
   switch (context.outcome()) {
     case Context::Outcome::kNone:
       return answer(Failure(OperationStatus::kInternal,
@@ -460,10 +475,10 @@ void StateMachine::Impl::Complete(CommandKey key, Result result) {
 void StateMachine::Impl::Context::Publish(uint64_t change_index,
                                           absl::string_view key,
                                           std::string output) {
-  ++items_;
   impl_.touched_.clear();
   impl_.events_.Publish(primitive_, change_index, key, std::move(output),
                         impl_.touched_);
+  items_ += 1 + impl_.touched_.size();
   for (const CommandKey& command : impl_.touched_) {
     impl_.ready_commands_.insert(command);
   }

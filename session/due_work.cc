@@ -48,12 +48,13 @@ void StateMachine::Impl::FireTimer(uint64_t due_ns, uint64_t previous_time_ns) {
   // At its own time, but time does not go back.
   Context context(*this, id, std::max(due_ns, previous_time_ns));
   primitives_.Find(id)->primitive->TimerFired(context, key);
+  Charge(context.items());
 }
 
 void StateMachine::Impl::EndSession(SessionId id) {
   const Session& session = *sessions_.Find(id);
   for (const PendingSweep& pending : session.sweeps) {
-    reclaims_.Remove({ReclaimKind::kSweep, id.value(), pending.number});
+    reclaims_.Remove({ReclaimKind::kSweep, pending.number, id.value()});
   }
   if (session.open_commands > 0) {
     reclaims_.Add({ReclaimKind::kOpenCommands, id.value(), 0}, ReclaimRow());
@@ -157,25 +158,6 @@ bool StateMachine::Impl::ReclaimUser(UserKey user) {
   return done;
 }
 
-void StateMachine::Impl::FinishClosing(UserKey user) {
-  if (primitives_.FindUser(user) == nullptr) return;
-  // Rare: more was held than one entry may release, and the session is back
-  // already. What it acquires now must not be released with the old.
-  const uint64_t budget = budget_;
-  budget_ = kNever;
-  for (ReclaimKind kind : {ReclaimKind::kOpenCommands, ReclaimKind::kHeld}) {
-    const ReclaimKey key{kind, user.first.value(), user.second.value()};
-    if (reclaims_.Find(key) == nullptr) continue;
-    if (kind == ReclaimKind::kOpenCommands) CHECK(ReclaimOpenCommands(key));
-    reclaims_.Remove(key);
-  }
-  while (primitives_.FindUser(user) != nullptr) {
-    budget_ = std::max<uint64_t>(limits_.reclaim_items_max, 1);
-    ReclaimUser(user);
-  }
-  budget_ = budget;
-}
-
 void StateMachine::Impl::CancelOpen(CommandKey key) {
   const OpenCommandRow row = *open_commands_.Find(RowKeyOf(key));
   open_commands_.Erase(RowKeyOf(key));
@@ -191,6 +173,7 @@ void StateMachine::Impl::CancelOpen(CommandKey key) {
   }
   Context context(*this, row.primitive, log_time_.time_ns());
   primitives_.Find(row.primitive)->primitive->WaiterCancelled(context, key);
+  Charge(context.items());
 }
 
 // Of a session that goes on, the number stays used: sent again, it must not run
@@ -220,15 +203,15 @@ void StateMachine::Impl::StartSweep(SessionId id, Session& session,
                  .filter_set_bits = sweep.filter.set_bits(),
                  .filter_words = sweep.filter.words()};
   const uint64_t number = log_time_.index();
-  reclaims_.Add({ReclaimKind::kSweep, id.value(), number}, std::move(row));
+  reclaims_.Add({ReclaimKind::kSweep, number, id.value()}, std::move(row));
   session.sweeps.push_back({number, std::move(sweep)});
 }
 
 bool StateMachine::Impl::ReclaimSweep(const ReclaimKey& key) {
-  const SessionId id(std::get<1>(key));
+  const SessionId id(std::get<2>(key));
   Session& session = *sessions_.Find(id);
   PendingSweep& pending = session.sweeps.front();
-  CHECK_EQ(pending.number, std::get<2>(key));
+  CHECK_EQ(pending.number, std::get<1>(key));
   if (CarrySweep(pending.sweep, id, session)) {
     session.sweeps.pop_front();
     return true;

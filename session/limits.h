@@ -28,6 +28,10 @@ struct Limits {
   uint64_t stream_outputs_max = 1 << 16;
   uint64_t stream_bytes_max = 16 << 20;
 
+  // Streams that one KeepAlive acknowledges outputs of. More:
+  // ResourceExhausted.
+  uint64_t acknowledgements_max = 1 << 14;
+
   // A KeepAlive raises the mark by at most this much.
   uint64_t mark_step_max = 1 << 20;
   // Hash functions of a filter that is not empty. Above: InvalidArgument.
@@ -41,10 +45,14 @@ struct Limits {
   // (ResourceExhausted), shrinking ones pass.
   uint64_t state_bytes_max = uint64_t{8} << 30;
 
-  // Local query streams: rows of one slice of a listing, and changes kept for
-  // watchers of one primitive that have not read them (then Unavailable: the
-  // client lists again).
+  // Local query streams of one session. More: ResourceExhausted.
+  uint64_t session_query_streams_max = 1000;
+
+  // Local query streams: rows and bytes of one slice of a listing, and changes
+  // kept for watchers of one primitive that have not read them (then
+  // Unavailable: the client lists again).
   uint64_t listing_rows_max = 256;
+  uint64_t listing_bytes_max = 256 << 10;
   uint64_t watch_changes_max = 1 << 14;
   uint64_t watch_bytes_max = 8 << 20;
 
@@ -66,6 +74,7 @@ inline Limits ApplyLimits() {
   limits.primitives_max = uint64_t{1} << 32;
   limits.session_cache_bytes_max = uint64_t{1} << 30;
   limits.session_records_max = uint64_t{1} << 24;
+  limits.acknowledgements_max = uint64_t{1} << 20;
   limits.filter_hashes_max = 4096;
   limits.filter_bytes_max = uint64_t{1} << 28;
   limits.name_bytes_max = uint64_t{1} << 28;

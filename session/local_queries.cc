@@ -13,7 +13,7 @@ constexpr uint64_t kChangeOverhead = 64;
 
 QueryStreamId LocalQueries::Open(Query query, const Primitive& primitive) {
   const QueryStreamId id{++last_id_};
-  by_session_.insert({query.session, id});
+  by_session_[query.session].insert(id);
   Stream& stream = streams_[id];
   stream.query = std::move(query);
   stream.primitive = &primitive;
@@ -29,7 +29,7 @@ QueryStreamId LocalQueries::Open(Query query, const Primitive& primitive) {
 
 QueryStreamId LocalQueries::OpenFailed(Query query, Result failure) {
   const QueryStreamId id{++last_id_};
-  by_session_.insert({query.session, id});
+  by_session_[query.session].insert(id);
   Stream& stream = streams_[id];
   stream.query = std::move(query);
   stream.state = State::kWatching;  // Nothing to list, nothing to watch.
@@ -75,9 +75,10 @@ LocalQueries::Read LocalQueries::ReadNext(QueryStreamId id) {
 }
 
 void LocalQueries::ListSlice(Stream& stream) {
-  Listing listing =
-      stream.primitive->List(stream.query.operation, stream.query.input,
-                             stream.cursor, limits_.listing_rows_max);
+  Listing listing = stream.primitive->List(
+      stream.query.operation, stream.query.input, stream.cursor,
+      {.rows_max = limits_.listing_rows_max,
+       .bytes_max = limits_.listing_bytes_max});
   for (std::string& output : listing.outputs) {
     stream.outputs.push_back(Ok(std::move(output)));
   }
@@ -134,7 +135,9 @@ void LocalQueries::Close(QueryStreamId id) {
   auto it = streams_.find(id);
   if (it == streams_.end()) return;
   Unwatch(id, it->second);
-  by_session_.erase({it->second.query.session, id});
+  auto of_session = by_session_.find(it->second.query.session);
+  of_session->second.erase(id);
+  if (of_session->second.empty()) by_session_.erase(of_session);
   ready_.erase(id);
   streams_.erase(it);
 }
@@ -159,10 +162,11 @@ void LocalQueries::CancelPrimitive(SessionId session, PrimitiveId primitive) {
 
 void LocalQueries::CancelIf(SessionId session,
                             absl::FunctionRef<bool(const Stream&)> wanted) {
-  for (auto it = by_session_.lower_bound({session, QueryStreamId{0}});
-       it != by_session_.end() && it->first == session; ++it) {
-    Stream& stream = streams_.at(it->second);
-    if (wanted(stream)) End(it->second, stream, State::kEnded);
+  auto of_session = by_session_.find(session);
+  if (of_session == by_session_.end()) return;
+  for (QueryStreamId id : of_session->second) {
+    Stream& stream = streams_.at(id);
+    if (wanted(stream)) End(id, stream, State::kEnded);
   }
 }
 
@@ -198,6 +202,11 @@ void LocalQueries::Unwatch(QueryStreamId id, Stream& stream) {
   if (stream.waits) std::erase(it->second.waiting, id);
   stream.waits = false;
   if (it->second.watchers.empty()) rings_.erase(it);
+}
+
+size_t LocalQueries::size_of(SessionId session) const {
+  auto it = by_session_.find(session);
+  return it == by_session_.end() ? 0 : it->second.size();
 }
 
 bool LocalQueries::HasWatchers(PrimitiveId primitive) const {

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "session/limits.h"
@@ -88,6 +89,7 @@ class LocalQueries {
   std::vector<QueryStreamId> TakeReady();
 
   size_t size() const { return streams_.size(); }
+  size_t size_of(SessionId session) const;
 
  private:
   struct Change {
@@ -141,7 +143,7 @@ class LocalQueries {
   const Limits& limits_;
   uint64_t last_id_ = 0;
   std::map<QueryStreamId, Stream> streams_;
-  absl::btree_set<std::pair<SessionId, QueryStreamId>> by_session_;
+  absl::flat_hash_map<SessionId, absl::btree_set<QueryStreamId>> by_session_;
   std::map<PrimitiveId, Ring> rings_;  // With watchers.
   absl::btree_set<QueryStreamId> ready_;
 };

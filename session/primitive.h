@@ -63,8 +63,13 @@ class PrimitiveContext {
   // a replica that did not load.
   virtual void SetTimer(absl::string_view key, uint64_t due_ns) = 0;
   virtual void CancelTimer(absl::string_view key) = 0;
-  // All of this primitive's, in O(1): they are reclaimed at leisure.
-  virtual void CancelTimers() = 0;
+  // All of this primitive's whose keys start with `prefix`, in O(1): they are
+  // reclaimed at leisure.
+  virtual void CancelTimers(char prefix) = 0;
+
+  // What was just done is as much as `items` items, beside events and answers:
+  // it counts against what this entry may still do (Limits::reclaim_items_max).
+  virtual void Charge(uint64_t items) = 0;
 
   // Answers a command that KeepOpen left waiting. REQUIRES: it is waiting.
   virtual void Complete(CommandKey command, Result result) = 0;
@@ -91,6 +96,13 @@ class CommandContext : public PrimitiveContext {
   virtual void Listen(absl::string_view filter, std::string first_output) = 0;
 };
 
+// How much one slice of a listing may have: so many rows, and no further one
+// behind so many bytes of outputs.
+struct SliceBounds {
+  size_t rows_max = 0;
+  uint64_t bytes_max = 0;
+};
+
 // A slice of a listing. `cursor` names the last item listed; pass it to go on.
 struct Listing {
   std::vector<std::string> outputs;  // Public <Rpc>Output messages.
@@ -111,11 +123,12 @@ class Primitive {
   // Answers a unary query from the present state.
   virtual Result Query(uint32_t operation, absl::string_view input) const = 0;
 
-  // Lists at most `rows_max` items behind `cursor` (empty: from the start) for
-  // a stream query. Cursors order bytewise as the listing does, so that a
-  // watcher can tell what it has been shown.
+  // Lists items within `bounds` behind `cursor` (empty: from the start) for a
+  // stream query, at least one. Cursors order bytewise as the listing does, so
+  // that a watcher can tell what it has been shown.
   virtual Listing List(uint32_t operation, absl::string_view input,
-                       absl::string_view cursor, size_t rows_max) const = 0;
+                       absl::string_view cursor,
+                       const SliceBounds& bounds) const = 0;
 
   // Whether the stream query goes on with changes after its listing.
   virtual bool Watches(uint32_t operation, absl::string_view input) const = 0;

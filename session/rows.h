@@ -184,7 +184,7 @@ enum class ReclaimKind : uint8_t {
   kOpenCommands = 1,  // Cancel them: session, primitive (0: all).
   kHeld = 2,     // Release what primitives hold: session, primitive (0: all).
   kOutputs = 3,  // Let go of a listener's outputs: session, sequence.
-  kSweep = 4,    // A KeepAlive: session, number.
+  kSweep = 4,    // A KeepAlive: number, session; the oldest first.
   kRecords = 5,  // Of a session that ended: session, 0.
 };
 

@@ -426,6 +426,72 @@ TEST(BoundsTest, ASessionsCache) {
   EXPECT_EQ(replica.Run(session, 9, box, kAdd).output.result.output, "8");
 }
 
+TEST(BoundsTest, AcknowledgementsOfAKeepAlive) {
+  Limits limits;
+  limits.acknowledgements_max = 2;
+  Replica replica(limits);
+  multiraft::disk::v1::Command command;
+  auto& keep_alive = *command.mutable_keep_alive();
+  keep_alive.set_session_id(replica.Open().value());
+  keep_alive.mutable_input_filter()->set_bits(1);
+  keep_alive.mutable_input_filter()->set_hashes(1);
+  for (int i = 0; i < 2; ++i) keep_alive.add_acknowledgements();
+  EXPECT_TRUE(replica.machine().Admit(command).ok());
+  EXPECT_EQ(replica.Apply(command).outcome, Outcome::kKeptAlive);
+  keep_alive.add_acknowledgements();
+  EXPECT_EQ(replica.machine().Admit(command).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(replica.Apply(command).outcome, Outcome::kExhausted);
+}
+
+// Else sessions with low ids could hold up the others for ever.
+TEST(BoundsTest, KeepAlivesAreWorkedOffInTheOrderTheyCame) {
+  Limits limits;
+  limits.reclaim_items_max = 20;
+  Replica replica(limits);
+  const SessionId low = replica.Open();
+  const SessionId high = replica.Open();
+  const PrimitiveId box = replica.Create(low, 1, "b");
+  replica.Create(high, 1, "b");
+  for (uint64_t n = 2; n <= 200; ++n) {
+    replica.Run(low, n, box, kAdd);
+    replica.Run(high, n, box, kAdd);
+  }
+  // Every other number goes on, so each is looked at by itself.
+  std::vector<uint64_t> running;
+  for (uint64_t n = 2; n <= 200; n += 2) running.push_back(n);
+  replica.KeepAlive(high, 200, running);
+  replica.KeepAlive(low, 200, running);
+  const auto cached = [&](size_t position) {
+    return replica.machine()
+        .ListSessions(SessionId(0), 5)[position]
+        .cached_bytes;
+  };
+  const uint64_t before = cached(0);
+  for (int i = 0; i < 5; ++i) replica.Tick();
+  EXPECT_EQ(cached(0), before);
+  EXPECT_LT(cached(1), before);
+  for (int i = 0; i < 100; ++i) replica.Tick();
+  EXPECT_LT(cached(0), before);
+}
+
+TEST(BoundsTest, StreamQueriesOfASession) {
+  Limits limits;
+  limits.session_query_streams_max = 2;
+  Replica replica(limits);
+  const SessionId first = replica.Open();
+  const SessionId second = replica.Open();
+  const PrimitiveId box = replica.Create(first, 1, "b");
+  replica.Create(second, 1, "b");
+  replica.List(first, 2, box, "watch");
+  const QueryStreamId last = replica.List(first, 3, box, "watch").id;
+  EXPECT_EQ(replica.List(first, 4, box, "watch").exhausted,
+            "session_query_streams_max");
+  EXPECT_EQ(replica.List(second, 2, box, "watch").exhausted, "");
+  replica.machine().CloseQuery(last);
+  EXPECT_EQ(replica.List(first, 4, box, "watch").exhausted, "");
+}
+
 TEST(BoundsTest, BytesOfASessionsCache) {
   Limits limits;
   limits.session_cache_bytes_max = 1000;

@@ -73,6 +73,13 @@ absl::Status StateMachine::Impl::Admit(const disk::Command& command) const {
     return AdmitGrowth();
   }
   if (command.has_keep_alive()) {
+    const int acknowledgements = command.keep_alive().acknowledgements_size();
+    if (static_cast<uint64_t>(acknowledgements) >
+        admit_limits_.acknowledgements_max) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "acknowledgements_max: a KeepAlive acknowledges ", acknowledgements,
+          " streams, more than ", admit_limits_.acknowledgements_max));
+    }
     const disk::BloomFilter& parts = command.keep_alive().input_filter();
     return BloomFilter::FromParts(parts.bits(), parts.hashes(),
                                   parts.set_bits(), parts.words(),
@@ -208,6 +215,10 @@ Result StateMachine::Impl::CheckQuery(const Query& query,
 StateMachine::OpenedQuery StateMachine::Impl::OpenQuery(Query query) {
   const Session* session = sessions_.FindLive(query.session);
   if (session == nullptr) return {.unknown_session = true};
+  if (queries_.size_of(query.session) >=
+      admit_limits_.session_query_streams_max) {
+    return {.exhausted = "session_query_streams_max"};
+  }
   const Primitives::Member* member = primitives_.Find(query.primitive);
   Result check =
       CheckQuery(query, *session, member, OperationKind::kStreamQuery);
@@ -296,7 +307,7 @@ absl::Status StateMachine::Impl::LoadDerived() {
   absl::Status status = absl::OkStatus();
   reclaims_.ForEach([&](const ReclaimKey& key, const ReclaimRow& row) {
     if (std::get<0>(key) != ReclaimKind::kSweep) return;
-    Session* session = sessions_.Find(SessionId(std::get<1>(key)));
+    Session* session = sessions_.Find(SessionId(std::get<2>(key)));
     absl::StatusOr<BloomFilter> filter =
         BloomFilter::FromParts(row.filter_bits, row.filter_hashes,
                                row.filter_set_bits, row.filter_words, limits_);
@@ -305,7 +316,7 @@ absl::Status StateMachine::Impl::LoadDerived() {
       return;
     }
     const bool matches_nothing = filter->set_bits() == 0;
-    session->sweeps.push_back({std::get<2>(key),
+    session->sweeps.push_back({std::get<1>(key),
                                {.filter = *std::move(filter),
                                 .last_end = row.last_end,
                                 .raise_from = row.raise_from,
@@ -318,6 +329,8 @@ absl::Status StateMachine::Impl::LoadDerived() {
     Context context(*this, member.id, log_time_.time_ns());
     member.primitive->Loaded(context);
   });
+  // Here, where nobody waits, rather than at the first entry.
+  timers_.Settle();
   return absl::OkStatus();
 }
 

@@ -171,9 +171,11 @@ class StateMachine {
   QueryAnswer RunQuery(const Query& query) const;
 
   // Opens a local stream query; its outputs, a failure included, are read by
-  // ReadQuery. `unknown_session` of the answer: there is none.
+  // ReadQuery. `unknown_session` of the answer: there is none. `exhausted`, if
+  // not empty: the limit that was reached; nothing was opened.
   struct OpenedQuery {
     bool unknown_session = false;
+    std::string exhausted = {};
     QueryStreamId id{};
   };
   OpenedQuery OpenQuery(Query query);

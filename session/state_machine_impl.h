@@ -12,6 +12,7 @@
 #define SESSION_STATE_MACHINE_IMPL_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -93,8 +94,10 @@ class StateMachine::Impl {
   // Runs a command that was not seen before.
   void RunNew(CommandKey key, const disk::SessionCommand& command,
               Session& session, Applied& applied);
-  Result CreatePrimitive(CommandKey key, const disk::CreatePrimitive& create,
-                         Session& session);
+  // Nothing: not now, the session's last use of it is being closed.
+  std::optional<Result> CreatePrimitive(CommandKey key,
+                                        const disk::CreatePrimitive& create,
+                                        Session& session);
   Result ClosePrimitive(CommandKey key, const disk::ClosePrimitive& close,
                         Session& session);
   void RunPrimitive(CommandKey key, const disk::SessionCommand& command,
@@ -138,8 +141,6 @@ class StateMachine::Impl {
   void Settle(CommandKey key, Session& session);
   // Whether a pending KeepAlive has given the number up.
   static bool IsGivenUp(SequenceNum sequence, const Session& session);
-  // Finishes closing a primitive that its session opens again.
-  void FinishClosing(UserKey user);
 
   void Charge(uint64_t items) { budget_ -= items < budget_ ? items : budget_; }
   bool IsOpen(CommandKey key) const {
@@ -232,7 +233,10 @@ class StateMachine::Impl::Context final : public CommandContext {
   void CancelTimer(absl::string_view key) override {
     impl_.timers_.Cancel(primitive_, key);
   }
-  void CancelTimers() override { impl_.timers_.CancelAll(primitive_); }
+  void CancelTimers(char prefix) override {
+    impl_.timers_.CancelAll(primitive_, prefix);
+  }
+  void Charge(uint64_t items) override { items_ += items; }
   void Complete(CommandKey command, Result result) override {
     ++items_;
     impl_.Complete(command, std::move(result));
@@ -246,7 +250,8 @@ class StateMachine::Impl::Context final : public CommandContext {
 
   Outcome outcome() const { return outcome_; }
   Result TakeResult() { return std::move(result_); }
-  // Events published and commands completed: a measure of what was released.
+  // Events given to listeners, commands completed, and what was charged: a
+  // measure of what was done.
   uint64_t items() const { return items_; }
 
  private:

@@ -140,18 +140,19 @@ TEST(TimersTest, ANewTimerWaitsForTheNextEntry) {
   EXPECT_EQ(FireAll(timers, 100), "0:1a ");
 }
 
-TEST(TimersTest, CancelAllIsOfOnePrimitive) {
+TEST(TimersTest, CancelAllIsOfOnePrefixOfOnePrimitive) {
   Timers timers;
   for (int i = 0; i < 500; ++i) {
-    timers.Set(PrimitiveId(1), std::to_string(i), 10);
+    timers.Set(PrimitiveId(1), "t" + std::to_string(i), 10);
   }
-  timers.Set(PrimitiveId(2), "x", 10);
+  timers.Set(PrimitiveId(1), "w1", 11);
+  timers.Set(PrimitiveId(2), "tx", 10);
   timers.Settle();
-  timers.Set(PrimitiveId(1), "new", 1);
-  timers.CancelAll(PrimitiveId(1));
-  timers.Set(PrimitiveId(1), "after", 12);
+  timers.Set(PrimitiveId(1), "tnew", 1);
+  timers.CancelAll(PrimitiveId(1), 't');
+  timers.Set(PrimitiveId(1), "tafter", 12);
   for (int i = 0; i < 20; ++i) timers.Settle();
-  EXPECT_EQ(FireAll(timers, 100), "10:2x 12:1after ");
+  EXPECT_EQ(FireAll(timers, 100), "10:2tx 11:1w1 12:1tafter ");
 }
 
 TEST(TimersTest, AgreeWithANaiveModel) {
@@ -160,7 +161,8 @@ TEST(TimersTest, AgreeWithANaiveModel) {
   std::map<std::pair<PrimitiveId, std::string>, uint64_t> model;
   for (int step = 0; step < 3000; ++step) {
     const PrimitiveId primitive(random.Between(1, 4));
-    const std::string key(1, static_cast<char>('a' + random.Below(5)));
+    const char prefix = static_cast<char>('p' + random.Below(2));
+    const std::string key{prefix, static_cast<char>('a' + random.Below(3))};
     switch (random.Below(5)) {
       case 0:
         timers.Cancel(primitive, key);
@@ -168,9 +170,10 @@ TEST(TimersTest, AgreeWithANaiveModel) {
         break;
       case 1:
         if (!random.OneIn(10)) break;
-        timers.CancelAll(primitive);
+        timers.CancelAll(primitive, prefix);
         std::erase_if(model, [&](const auto& timer) {
-          return timer.first.first == primitive;
+          return timer.first.first == primitive &&
+                 timer.first.second[0] == prefix;
         });
         break;
       default: {

@@ -14,7 +14,8 @@ constexpr size_t kFreedPerEntry = 64;
 
 void Timers::Set(PrimitiveId primitive, absl::string_view key,
                  uint64_t due_ns) {
-  std::unique_ptr<Queue>& slot = queues_[primitive];
+  const Group group = GroupOf(primitive, key);
+  std::unique_ptr<Queue>& slot = queues_[group];
   if (slot == nullptr) slot = std::make_unique<Queue>();
   Queue& queue = *slot;
   auto [it, added] = queue.by_key.try_emplace(std::string(key));
@@ -22,17 +23,18 @@ void Timers::Set(PrimitiveId primitive, absl::string_view key,
   if (!added && !timer.fresh) {
     const uint64_t before = queue.head();
     queue.by_due.erase({timer.due_ns, it->first});
-    HeadMoved(primitive, before, queue);
+    HeadMoved(group, before, queue);
   }
   if (added || !timer.fresh) {
     queue.fresh.push_back(it->first);
-    with_fresh_.insert(primitive);
+    with_fresh_.insert(group);
   }
   timer = {.due_ns = due_ns, .fresh = true};
 }
 
 void Timers::Cancel(PrimitiveId primitive, absl::string_view key) {
-  auto found = queues_.find(primitive);
+  const Group group = GroupOf(primitive, key);
+  auto found = queues_.find(group);
   if (found == queues_.end()) return;
   Queue& queue = *found->second;
   auto it = queue.by_key.find(std::string(key));
@@ -40,25 +42,26 @@ void Timers::Cancel(PrimitiveId primitive, absl::string_view key) {
   if (!it->second.fresh) {
     const uint64_t before = queue.head();
     queue.by_due.erase({it->second.due_ns, it->first});
-    HeadMoved(primitive, before, queue);
+    HeadMoved(group, before, queue);
   }
   queue.by_key.erase(it);
 }
 
-void Timers::CancelAll(PrimitiveId primitive) {
-  auto found = queues_.find(primitive);
+void Timers::CancelAll(PrimitiveId primitive, char prefix) {
+  const Group group{primitive, static_cast<uint8_t>(prefix)};
+  auto found = queues_.find(group);
   if (found == queues_.end()) return;
   if (found->second->head() != kNever) {
-    heads_.erase({found->second->head(), primitive});
+    heads_.erase({found->second->head(), group});
   }
-  with_fresh_.erase(primitive);
+  with_fresh_.erase(group);
   cancelled_.push_back(std::move(found->second));
   queues_.erase(found);
 }
 
 void Timers::Settle() {
-  for (PrimitiveId primitive : with_fresh_) {
-    Queue& queue = *queues_.at(primitive);
+  for (const Group& group : with_fresh_) {
+    Queue& queue = *queues_.at(group);
     const uint64_t before = queue.head();
     for (std::string& key : queue.fresh) {
       auto it = queue.by_key.find(key);
@@ -67,7 +70,7 @@ void Timers::Settle() {
       queue.by_due.insert({it->second.due_ns, std::move(key)});
     }
     queue.fresh.clear();
-    HeadMoved(primitive, before, queue);
+    HeadMoved(group, before, queue);
   }
   with_fresh_.clear();
 
@@ -86,26 +89,27 @@ void Timers::Settle() {
 
 std::optional<Timers::Due> Timers::Next() const {
   if (heads_.empty()) return std::nullopt;
-  return Due{heads_.begin()->first, heads_.begin()->second};
+  return Due{heads_.begin()->first, heads_.begin()->second.first};
 }
 
 std::string Timers::Take() {
   CHECK(!heads_.empty());
-  const auto [due_ns, primitive] = *heads_.begin();
-  Queue& queue = *queues_.at(primitive);
+  const auto [due_ns, group] = *heads_.begin();
+  Queue& queue = *queues_.at(group);
   std::string key = queue.by_due.begin()->second;
   queue.by_due.erase(queue.by_due.begin());
   queue.by_key.erase(key);
-  HeadMoved(primitive, due_ns, queue);
+  HeadMoved(group, due_ns, queue);
   return key;
 }
 
 uint64_t Timers::next_due_ns() const {
   uint64_t next = heads_.empty() ? kNever : heads_.begin()->first;
-  for (PrimitiveId primitive : with_fresh_) {
-    for (const auto& key : queues_.at(primitive)->fresh) {
-      auto it = queues_.at(primitive)->by_key.find(key);
-      if (it != queues_.at(primitive)->by_key.end()) {
+  for (const Group& group : with_fresh_) {
+    const Queue& queue = *queues_.at(group);
+    for (const auto& key : queue.fresh) {
+      auto it = queue.by_key.find(key);
+      if (it != queue.by_key.end()) {
         next = std::min(next, it->second.due_ns);
       }
     }
@@ -115,16 +119,15 @@ uint64_t Timers::next_due_ns() const {
 
 size_t Timers::size() const {
   size_t size = 0;
-  for (const auto& [primitive, queue] : queues_) size += queue->by_key.size();
+  for (const auto& [group, queue] : queues_) size += queue->by_key.size();
   return size;
 }
 
-void Timers::HeadMoved(PrimitiveId primitive, uint64_t before,
-                       const Queue& queue) {
+void Timers::HeadMoved(Group group, uint64_t before, const Queue& queue) {
   const uint64_t now = queue.head();
   if (before == now) return;
-  if (before != kNever) heads_.erase({before, primitive});
-  if (now != kNever) heads_.insert({now, primitive});
+  if (before != kNever) heads_.erase({before, group});
+  if (now != kNever) heads_.insert({now, group});
 }
 
 }  // namespace session

@@ -32,8 +32,9 @@ class Timers {
   // Sets or moves a timer.
   void Set(PrimitiveId primitive, absl::string_view key, uint64_t due_ns);
   void Cancel(PrimitiveId primitive, absl::string_view key);
-  // All of one primitive, in O(1); their memory follows, some at each Settle.
-  void CancelAll(PrimitiveId primitive);
+  // All of one primitive whose keys start with `prefix`, in O(1); their memory
+  // follows, some at each Settle.
+  void CancelAll(PrimitiveId primitive, char prefix);
 
   // A new entry begins: what was set before may fire.
   void Settle();
@@ -68,13 +69,20 @@ class Timers {
     }
   };
 
+  // The timers of a primitive whose keys start with one byte (0: also the empty
+  // key). Queues order as their keys do.
+  using Group = std::pair<PrimitiveId, uint8_t>;
+  static Group GroupOf(PrimitiveId primitive, absl::string_view key) {
+    return {primitive, key.empty() ? uint8_t{0} : static_cast<uint8_t>(key[0])};
+  }
+
   // Keeps heads_ in step with a queue whose head was `before`.
-  void HeadMoved(PrimitiveId primitive, uint64_t before, const Queue& queue);
+  void HeadMoved(Group group, uint64_t before, const Queue& queue);
 
   // Queues do not move, and stay when they are empty: most are used again.
-  absl::flat_hash_map<PrimitiveId, std::unique_ptr<Queue>> queues_;
-  absl::btree_set<std::pair<uint64_t, PrimitiveId>> heads_;  // Head not kNever.
-  absl::btree_set<PrimitiveId> with_fresh_;
+  absl::flat_hash_map<Group, std::unique_ptr<Queue>> queues_;
+  absl::btree_set<std::pair<uint64_t, Group>> heads_;  // Head not kNever.
+  absl::btree_set<Group> with_fresh_;
   std::deque<std::unique_ptr<Queue>> cancelled_;
 };
 

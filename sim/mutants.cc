@@ -308,8 +308,8 @@ class PassingPrimitive : public session::Primitive {
   }
   session::Listing List(uint32_t operation, absl::string_view input,
                         absl::string_view cursor,
-                        size_t rows_max) const override {
-    return inner_->List(operation, input, cursor, rows_max);
+                        const session::SliceBounds& bounds) const override {
+    return inner_->List(operation, input, cursor, bounds);
   }
   bool Watches(uint32_t operation, absl::string_view input) const override {
     return inner_->Watches(operation, input);
@@ -360,7 +360,8 @@ class Unanswered : public session::CommandContext {
   void CancelTimer(absl::string_view key) override {
     context_.CancelTimer(key);
   }
-  void CancelTimers() override { context_.CancelTimers(); }
+  void CancelTimers(char prefix) override { context_.CancelTimers(prefix); }
+  void Charge(uint64_t items) override { context_.Charge(items); }
   void Complete(session::CommandKey command, session::Result result) override {
     context_.Complete(command, std::move(result));
   }

@@ -114,5 +114,37 @@ TEST(HeldStreamTest, AStreamThatMeetsAFullCacheIsServedWhenThereIsRoom) {
   EXPECT_EQ(event.output().event().key(), "held");
 }
 
+TEST(QueryStreamsTest, OfANodeAreBounded) {
+  server::Options options = TestServer::DefaultOptions();
+  options.service.query_streams_max = 1;
+  TestServer server(std::move(options));
+  RawSession session(server.Connect());
+  const uint64_t map = session.Create(kMapType, "map");
+  ASSERT_TRUE(session.Put(map, "key", "value"));
+  const auto open = [&](Call& call) {
+    map::EntriesRequest entries;
+    *entries.mutable_headers() = session.QueryHeaders(map);
+    entries.mutable_input()->set_watch(true);
+    return session.maps().Entries(&call, entries);
+  };
+  map::EntriesResponse entry;
+  Call first_call;
+  auto first = open(first_call);
+  ASSERT_TRUE(first->Read(&entry));
+  Call second_call;
+  auto second = open(second_call);
+  EXPECT_FALSE(second->Read(&entry));
+  EXPECT_EQ(second->Finish().error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(second_call.Trailer("multiraft-outcome"), "not-proposed");
+
+  first_call->TryCancel();
+  while (first->Read(&entry)) {
+  }
+  while (server.server().open_streams() > 0) std::this_thread::yield();
+  Call third_call;
+  EXPECT_TRUE(open(third_call)->Read(&entry));
+  third_call->TryCancel();
+}
+
 }  // namespace
 }  // namespace tests

@@ -97,9 +97,10 @@ Result Harness::Query(uint32_t operation, absl::string_view input) const {
 }
 
 session::Listing Harness::ListSlice(uint32_t operation, absl::string_view input,
-                                    absl::string_view cursor) const {
+                                    absl::string_view cursor,
+                                    const session::SliceBounds& bounds) const {
   primitive_->Watches(operation, input);
-  return primitive_->List(operation, input, cursor, 10);
+  return primitive_->List(operation, input, cursor, bounds);
 }
 
 std::vector<std::string> Harness::List(absl::string_view rpc,
@@ -111,7 +112,8 @@ std::vector<std::string> Harness::List(absl::string_view rpc,
   std::string cursor;
   while (true) {
     session::Listing listing =
-        primitive_->List(operation.id, bytes, cursor, rows_max);
+        primitive_->List(operation.id, bytes, cursor,
+                         {.rows_max = rows_max, .bytes_max = UINT64_MAX});
     EXPECT_LE(listing.outputs.size(), rows_max);
     for (std::string& output : listing.outputs) {
       outputs.push_back(std::move(output));
@@ -204,7 +206,11 @@ void Harness::CancelTimer(absl::string_view key) {
   timers_.erase(std::string(key));
 }
 
-void Harness::CancelTimers() { timers_.clear(); }
+void Harness::CancelTimers(char prefix) {
+  std::erase_if(timers_, [prefix](const auto& timer) {
+    return !timer.first.empty() && timer.first[0] == prefix;
+  });
+}
 
 void Harness::Complete(CommandKey command, Result result) {
   EXPECT_EQ(open_.erase(command), 1u) << "Complete of a command not waiting";
@@ -243,6 +249,7 @@ const session::Operation& Harness::Find(absl::string_view rpc) const {
 }
 
 void Harness::BeginEntry(uint64_t time_ns) {
+  charged_ = 0;
   CHECK(time_ns >= time_ns_);
   new_timers_.clear();
   while (true) {

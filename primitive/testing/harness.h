@@ -114,7 +114,9 @@ class Harness : private session::CommandContext {
   // listing, unchecked.
   session::Result Query(uint32_t operation, absl::string_view input) const;
   session::Listing ListSlice(uint32_t operation, absl::string_view input,
-                             absl::string_view cursor) const;
+                             absl::string_view cursor,
+                             const session::SliceBounds& bounds = {
+                                 10, UINT64_MAX}) const;
 
   // The outputs of a stream query's listing, read `rows_max` rows at a time.
   std::vector<std::string> List(absl::string_view rpc,
@@ -148,6 +150,11 @@ class Harness : private session::CommandContext {
   uint64_t time_ns() const override { return time_ns_; }
   const std::map<std::string, uint64_t>& timers() const { return timers_; }
 
+  // What the last call charged beside events and answers.
+  uint64_t charged() const { return charged_; }
+  // Timers that the last call set.
+  size_t timers_set() const { return new_timers_.size(); }
+
   // All rows as an image has them: (table, row key) to value.
   using Rows = std::map<std::pair<session::TableId, std::string>, std::string>;
   Rows EncodeRows();
@@ -176,7 +183,8 @@ class Harness : private session::CommandContext {
   void InterruptWatchers() override { interrupted_ = watching_; }
   void SetTimer(absl::string_view key, uint64_t due_ns) override;
   void CancelTimer(absl::string_view key) override;
-  void CancelTimers() override;
+  void CancelTimers(char prefix) override;
+  void Charge(uint64_t items) override { charged_ += items; }
   void Complete(session::CommandKey command, session::Result result) override;
   session::CommandKey command() const override { return command_; }
   session::Generation generation() const override { return generation_; }
@@ -203,6 +211,7 @@ class Harness : private session::CommandContext {
 
   std::map<std::string, uint64_t> timers_;
   std::set<std::string> new_timers_;  // Set by the present entry.
+  uint64_t charged_ = 0;              // By the present entry.
   std::set<session::CommandKey> open_;
   std::map<session::CommandKey, session::Result> results_;
   std::map<session::CommandKey, Listener> listeners_;

@@ -122,6 +122,14 @@ void Gateway::Close() {
   streams_.EndAll({.refusal = Unavailable("the server is shutting down")});
 }
 
+std::shared_ptr<const void> Gateway::TakeQueryStream() {
+  if (query_streams_.fetch_add(1) >= options_.query_streams_max) {
+    query_streams_.fetch_sub(1);
+    return nullptr;
+  }
+  return {this, [this](const void*) { query_streams_.fetch_sub(1); }};
+}
+
 grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseStream(
     grpc::CallbackServerContext& context, partition::Refusal refusal) {
   if (absl::IsUnavailable(refusal.status)) {

@@ -86,6 +86,10 @@ class Gateway {
   void Close();
   bool closed() const { return closed_.load(); }
 
+  // A place among the node's stream queries, held until the last share of it is
+  // gone; null: query_streams_max are taken.
+  std::shared_ptr<const void> TakeQueryStream();
+
   // Refuses a stream; one that may pass later is held first.
   grpc::ServerWriteReactor<grpc::ByteBuffer>* RefuseStream(
       grpc::CallbackServerContext& context, partition::Refusal refusal);
@@ -119,6 +123,7 @@ class Gateway {
   const Door door_;
   OpenStreams streams_;
   std::atomic<bool> closed_ = false;
+  std::atomic<uint64_t> query_streams_ = 0;
 };
 
 }  // namespace server::service

@@ -22,6 +22,10 @@ struct Options {
   // (semantics 1.8).
   absl::StatusCode unknown_session_code = absl::StatusCode::kDataLoss;
 
+  // Stream queries open on this node, of all partitions. More:
+  // ResourceExhausted.
+  uint64_t query_streams_max = 10'000;
+
   // A stream that cannot be served is held this long before it is refused:
   // drivers open it again without a pause (semantics 8.4).
   uint64_t stream_hold_ns = 1'500'000'000;

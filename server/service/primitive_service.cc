@@ -228,7 +228,7 @@ PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
   if (!entered.has_input) {
     auto stream = StreamCall::Start<PrimitiveStream>(
         context, gateway_.streams(), *entered.partition, HeaderKind::kCommand,
-        gateway_.stream_pace());
+        gateway_.stream_pace(), nullptr);
     stream->Opened(
         entered.partition->OpenQuery(QueryOf(request, type_, nullptr), stream));
     return stream.get();
@@ -243,7 +243,7 @@ PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
   }
   auto stream = StreamCall::Start<PrimitiveStream>(
       context, gateway_.streams(), *entered.partition, HeaderKind::kCommand,
-      gateway_.stream_pace());
+      gateway_.stream_pace(), nullptr);
   stream->Opened(entered.partition->OpenStream(std::move(command), stream));
   return stream.get();
 }
@@ -270,9 +270,17 @@ PrimitiveService::StreamReactor* PrimitiveService::QueryStream(
   if (entered.partition == nullptr) {
     return gateway_.RefuseStream(context, std::move(entered.refusal));
   }
+  std::shared_ptr<const void> place = gateway_.TakeQueryStream();
+  if (place == nullptr) {
+    return gateway_.RefuseStream(
+        context,
+        NotProposed(absl::ResourceExhaustedError(absl::StrCat(
+            "query_streams_max: ", gateway_.options().query_streams_max,
+            " stream queries are open"))));
+  }
   auto stream = StreamCall::Start<PrimitiveStream>(
       context, gateway_.streams(), *entered.partition, HeaderKind::kQuery,
-      gateway_.stream_pace());
+      gateway_.stream_pace(), std::move(place));
   stream->Opened(entered.partition->OpenQuery(
       QueryOf(request, type_, entered.has_input ? &operation : nullptr),
       stream));

@@ -55,6 +55,7 @@ void PrimitiveStream::Writable() {
 }
 
 void PrimitiveStream::Gone() {
+  place_.reset();
   partition::StreamId id;
   {
     base::MutexLock lock(mu_);

@@ -7,6 +7,8 @@
 #define SERVER_SERVICE_PRIMITIVE_STREAM_H_
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "base/clock.h"
@@ -29,15 +31,16 @@ struct StreamPace {
 
 class PrimitiveStream : public StreamCall, public partition::StreamSink {
  public:
-  // `partition` must outlive the call.
+  // `partition` must outlive the call. `place`, if any, is given back with it.
   PrimitiveStream(grpc::CallbackServerContext& context, OpenStreams& streams,
                   partition::Partition& partition, HeaderKind kind,
-                  const StreamPace& pace)
+                  const StreamPace& pace, std::shared_ptr<const void> place)
       : StreamCall(context, streams),
         partition_(partition),
         kind_(kind),
         pace_(pace),
-        started_ns_(pace.clock.MonotonicNanos()) {}
+        started_ns_(pace.clock.MonotonicNanos()),
+        place_(std::move(place)) {}
 
   // The partition's name of the stream that was opened with this sink. Its
   // outputs may come before its name.
@@ -55,6 +58,7 @@ class PrimitiveStream : public StreamCall, public partition::StreamSink {
   const HeaderKind kind_;
   const StreamPace pace_;
   const int64_t started_ns_;
+  std::shared_ptr<const void> place_;  // Until Gone.
 
   base::Mutex mu_;
   bool opened_ ABSL_GUARDED_BY(mu_) = false;

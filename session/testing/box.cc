@@ -90,12 +90,12 @@ class Box final : public Primitive {
   }
 
   Listing List(uint32_t, absl::string_view, absl::string_view cursor,
-               size_t rows_max) const override {
+               const SliceBounds& bounds) const override {
     Listing listing{.cursor = std::string(cursor), .done = true};
     rows_.ScanAfter(absl::StrCat("k/", cursor), [&](const std::string& key,
                                                     const BoxRow& row) {
       if (key.substr(0, 2) != "k/") return false;
-      if (listing.outputs.size() == rows_max) {
+      if (listing.outputs.size() == bounds.rows_max) {
         listing.done = false;
         return false;
       }
