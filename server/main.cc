@@ -1,5 +1,6 @@
 // The server's process: flags, start, signals, stop.
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "server/async_log.h"
 #include "server/flags.h"
 #include "server/server.h"
 
@@ -24,9 +26,18 @@ constexpr int kExitUsage = 2;
 // How long partitions may take to serve before that is said.
 constexpr uint64_t kStartNs = 10'000'000'000;
 
+constexpr int kComplainWaitMs = 1000;
+
+// Of the log, what stderr has not taken yet.
+constexpr size_t kLogBytesMax = 1 << 20;
+
 // One line, whatever the message.
 void Complain(absl::string_view message) {
   const std::string line = absl::StrCat("server: ", message, "\n");
+  // A full pipe that nobody reads must not keep the process from ending. What
+  // poll finds room for is written at once (PIPE_BUF).
+  pollfd room{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&room, 1, kComplainWaitMs) != 1) return;
   // Not a stream: other threads may be in the middle of theirs.
   [[maybe_unused]] ssize_t written =
       write(STDERR_FILENO, line.data(), line.size());
@@ -34,6 +45,7 @@ void Complain(absl::string_view message) {
 
 // The node cannot go on: nothing was acknowledged since, and nothing will be.
 void Die(absl::Status status) {
+  google::FlushLogFiles(google::GLOG_INFO);
   Complain(absl::StrCat("fatal: ", status.message()));
   _exit(kExitFailed);
 }
@@ -60,6 +72,15 @@ void Greet(const server::Options& options, const server::Server& server) {
             << "ready" << std::endl;
 }
 
+// What ends the server in good order.
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
 // A signal that asks the process to end waits to be taken.
 bool IsAskedToEnd() {
   sigset_t pending;
@@ -69,14 +90,7 @@ bool IsAskedToEnd() {
 }
 
 int Run(const server::Options& options) {
-  // Blocked before any thread starts, so that all inherit it and sigwait below
-  // is the one place that hears them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
+  const sigset_t signals = EndSignals();
 
   absl::StatusOr<std::unique_ptr<server::Server>> server =
       server::Server::Start(
@@ -112,8 +126,15 @@ int Run(const server::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Blocked before any thread starts, so that all inherit it and sigwait is the
+  // one place that hears them.
+  const sigset_t signals = EndSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
   google::InitGoogleLogging(argv[0]);
-  FLAGS_logtostderr = true;
+  // Never destroyed: any thread may log until the process is gone.
+  auto* log = new server::AsyncLog(STDERR_FILENO, kLogBytesMax);
+  server::LogTo(*log);
   absl::StatusOr<server::CommandLine> line =
       server::ParseCommandLine(std::vector<std::string>(argv + 1, argv + argc));
   if (!line.ok()) {
@@ -124,5 +145,7 @@ int main(int argc, char** argv) {
     std::cout << line->text;
     return EXIT_SUCCESS;
   }
-  return Run(line->options);
+  const int exit_code = Run(line->options);
+  google::FlushLogFiles(google::GLOG_INFO);
+  return exit_code;
 }

@@ -161,6 +161,7 @@ struct Server::Impl {
   void WatchLeader(partition::Partition& partition);
   absl::Status Listen();
   void Describe(::multiraft::admin::v1::StatusResponse& response) const;
+  void DescribeDisk(::multiraft::admin::v1::DiskStatus& disk) const;
   void Stop();
   // Waits until unary calls have ended, or for `options.drain_timeout_ns`.
   void Drain() const;
@@ -432,13 +433,24 @@ void Server::Impl::Describe(
   response.set_data_format(storage::kDataFormat);
   response.set_uptime_ms(static_cast<uint64_t>(
       (base::SystemClock().MonotonicNanos() - started_ns) / 1'000'000));
-  response.mutable_disk()->set_fsyncs(store->synced_batches());
+  DescribeDisk(*response.mutable_disk());
   for (const cluster::NodeAddress& node : options.cluster) {
     auto& one = *response.add_nodes();
     one.set_node_id(node.node.value());
     one.set_peer_address(node.peer_address);
     one.set_api_address(node.api_address);
   }
+}
+
+void Server::Impl::DescribeDisk(
+    ::multiraft::admin::v1::DiskStatus& disk) const {
+  disk.set_free_bytes(disk_space->free_bytes());
+  disk.set_reserve_bytes(disk_space->reserve_bytes());
+  disk.set_fsyncs(store->synced_batches());
+  const storage::IoCounters counters = store->io_counters();
+  uint64_t written = 0;
+  for (uint64_t bytes : counters.bytes_appended) written += bytes;
+  disk.set_bytes_written(written);
 }
 
 void Server::Impl::FlushWorkers() {

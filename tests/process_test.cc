@@ -20,6 +20,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class ProcessTest : public ::testing::Test {
@@ -51,6 +52,15 @@ TEST_F(ProcessTest, ItSaysWhereItIsAndEndsWhenAsked) {
   EXPECT_EQ(process.ExitCode(), 0);
   EXPECT_THAT(process.output(), HasSubstr("stopped"));
   EXPECT_EQ(process.errors(), "");
+}
+
+TEST_F(ProcessTest, WhatIsNotUtf8IsNoNoiseOfALibrary) {
+  ServerProcess process(data_dir());
+  RawSession session(process.Connect());
+  const uint64_t map = session.Create(kMapType, "map");
+  EXPECT_FALSE(session.Put(map, "\xff\xfe", "value"));
+  process.End(SIGTERM);
+  EXPECT_THAT(process.errors(), Not(HasSubstr("libprotobuf")));
 }
 
 TEST_F(ProcessTest, AKeyboardInterruptEndsItTheSameWay) {

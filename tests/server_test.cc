@@ -418,5 +418,17 @@ TEST_F(EventsTest, AWatchListsAndThenFollows) {
   call->TryCancel();
 }
 
+TEST(ServerTest, StatusTellsOfTheDisk) {
+  TestServer server;
+  auto stub = ::multiraft::admin::v1::Admin::NewStub(server.Connect());
+  ::multiraft::admin::v1::StatusResponse response;
+  Call call;
+  ASSERT_TRUE(stub->Status(&call, {}, &response).ok());
+  EXPECT_GT(response.disk().free_bytes(), 0u);
+  EXPECT_GT(response.disk().reserve_bytes(), 0u);
+  EXPECT_GT(response.disk().fsyncs(), 0u);
+  EXPECT_GT(response.disk().bytes_written(), 0u);
+}
+
 }  // namespace
 }  // namespace tests

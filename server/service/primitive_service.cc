@@ -170,7 +170,12 @@ void PrimitiveService::Command(const session::Operation& operation,
   entered.partition->Propose(
       std::move(command),
       partition::Completion<session::Applied>(
-          [call](partition::Reply<session::Applied> reply) {
+          // Not a share: a command may wait for hours behind a caller that
+          // left at its deadline, and only this stays for it.
+          [weak = std::weak_ptr<UnaryCall>(call)](
+              partition::Reply<session::Applied> reply) {
+            const std::shared_ptr<UnaryCall> call = weak.lock();
+            if (call == nullptr) return;
             if (reply.ok()) reply.refusal = partition::RefusalOf(reply.value);
             if (!reply.ok()) return call->Fail({.refusal = reply.refusal});
             const session::CommandOutput& output = reply.value.output;
