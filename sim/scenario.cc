@@ -45,7 +45,8 @@ void DrawDisk(base::Random& random, DiskOptions& options) {
   options.sync_ns_max = options.sync_ns_min + random.Below(20) * kMillis / 4;
   options.image_ns_max = random.Between(0, 5'000) * kMicros;
   options.stall_one_in = random.OneIn(3) ? random.Between(20, 200) : 0;
-  options.stall_ns = random.Between(10, 400) * kMillis;
+  // Sometimes longer than elections take.
+  options.stall_ns = random.Between(10, random.OneIn(3) ? 4000 : 400) * kMillis;
 }
 
 void DrawNetwork(base::Random& random, NetworkOptions& options) {

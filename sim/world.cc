@@ -148,7 +148,7 @@ class World {
     // What is on its way arrives, and a node that is down or stands still comes
     // back.
     RunFor(scenario_.link.late_ns_max + scenario_.pause_ns_max +
-           scenario_.down_ns_max + 1 * kSeconds);
+           scenario_.down_ns_max + scenario_.disk.stall_ns + 1 * kSeconds);
 
     if (!RunUntilTrue(20 * kSeconds, [this] { return !HasPending(); })) {
       return Fail("requests are not answered when the faults have ended");
