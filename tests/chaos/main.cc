@@ -33,6 +33,9 @@ ABSL_FLAG(
     int, limit_ms, 4000,
     "A partition takes writes so soon after the last fault has ended: two "
     "election timeouts, of at most twice their base each.");
+ABSL_FLAG(std::vector<std::string>, server_flags, {},
+          "More flags of every server, such as "
+          "--log_behind_bytes_max=64KiB to have images sent.");
 ABSL_FLAG(std::string, faults, "kill,stop,pause,cut,one-way,break",
           "What may go wrong.");
 
@@ -199,12 +202,16 @@ class Chaos {
 
 int Run() {
   TempDir directory;
-  Cluster cluster(
-      {.nodes = absl::GetFlag(FLAGS_nodes),
-       .partitions = absl::GetFlag(FLAGS_partitions),
-       .directory = directory.path(),
-       .arguments = {"--checkpoint_log_bytes=4MiB", "--checkpoint_interval=5s",
-                     "--log_keep_bytes=2MiB"}});
+  std::vector<std::string> arguments = {"--checkpoint_log_bytes=4MiB",
+                                        "--checkpoint_interval=5s",
+                                        "--log_keep_bytes=2MiB"};
+  for (const std::string& flag : absl::GetFlag(FLAGS_server_flags)) {
+    arguments.push_back(flag);
+  }
+  Cluster cluster({.nodes = absl::GetFlag(FLAGS_nodes),
+                   .partitions = absl::GetFlag(FLAGS_partitions),
+                   .directory = directory.path(),
+                   .arguments = arguments});
   for (int i = 1; i <= cluster.size(); ++i) {
     std::filesystem::create_directories(absl::StrCat(directory.path(), "/", i));
   }
