@@ -5,10 +5,7 @@
 // medians are given, because machines are noisy. Without --address it starts
 // //server:server itself, in a directory that it removes.
 
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,9 +22,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "bench/child.h"
 #include "bench/counter_load.h"
 #include "bench/floor.h"
 
@@ -46,55 +43,8 @@ ABSL_FLAG(bool, echo_server, false, "Internal: serve the echo until killed");
 ABSL_FLAG(std::string, echo_directory, "",
           "Internal: the echo writes a synced batch here before it answers");
 
-extern char** environ;
-
 namespace bench {
 namespace {
-
-// A child process whose standard output names its address; killed and waited
-// for at destruction.
-class Child {
- public:
-  // Starts `arguments` and reads its output up to a line with the word
-  // `marker`; the address is the next word.
-  Child(std::vector<std::string> arguments, const std::string& marker) {
-    int fds[2];
-    CHECK_EQ(pipe(fds), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, fds[0]);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    CHECK_EQ(
-        posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0)
-        << arguments[0];
-    posix_spawn_file_actions_destroy(&actions);
-    close(fds[1]);
-    output_ = fdopen(fds[0], "r");
-    char line[4096];
-    while (address_.empty() && fgets(line, sizeof(line), output_) != nullptr) {
-      std::vector<std::string> words =
-          absl::StrSplit(line, absl::ByAnyChar(" \t\n"), absl::SkipEmpty());
-      for (size_t i = 0; i + 1 < words.size(); ++i) {
-        if (words[i] == marker) address_ = words[i + 1];
-      }
-    }
-    CHECK(!address_.empty()) << arguments[0] << " did not start";
-  }
-  ~Child() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    fclose(output_);
-  }
-  const std::string& address() const { return address_; }
-
- private:
-  pid_t pid_ = 0;
-  FILE* output_ = nullptr;
-  std::string address_;
-};
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
