@@ -31,7 +31,6 @@ namespace map = atomix::multiraft::map::v1;
 constexpr char kEmptyFilter[] =
     R"({"m":1,"k":9223372036854775808,"b":"AAAAAAAAAAA="})";
 constexpr int64_t kKeepAliveNs = 200'000'000;
-constexpr char kName[] = "restart";
 
 absl::Status Failed(const std::string& what, const grpc::Status& status) {
   return absl::InternalError(absl::StrCat(what, ": code ",
@@ -61,19 +60,23 @@ class Filler::Impl {
                                             std::function<void(grpc::Status)>),
       std::function<bool(uint64_t, Request&)> make);
 
-  // Runs one call to its end.
+  // Runs one call, a command or a query, to its end.
   template <class Stub, class Request, class Response>
-  absl::Status Query(uint64_t primitive, Stub& stub,
-                     grpc::Status (Stub::*method)(grpc::ClientContext*,
-                                                  const Request&, Response*),
-                     Request request, Response& response) {
+  absl::Status Call(uint64_t primitive, Stub& stub,
+                    grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+                    Request request, Response& response) {
     grpc::ClientContext context;
     FillHeaders(primitive, *request.mutable_headers());
+    request.mutable_input();
     const uint64_t sequence = Begin();
     request.mutable_headers()->set_sequence_num(sequence);
     const grpc::Status status = (stub.*method)(&context, request, &response);
     End(sequence);
-    return status.ok() ? absl::OkStatus() : Failed("query", status);
+    if (!status.ok()) return Failed("request", status);
+    if (response.has_output()) return absl::OkStatus();
+    return absl::InternalError(
+        absl::StrCat("no output: ", response.headers().ShortDebugString()));
   }
 
   absl::StatusOr<admin::PartitionStatus> Status();
@@ -84,7 +87,8 @@ class Filler::Impl {
   std::vector<std::unique_ptr<map::Map::Stub>> maps;
 
  private:
-  absl::StatusOr<uint64_t> Create(const std::string& type);
+  absl::StatusOr<uint64_t> Create(const std::string& type,
+                                  const std::string& name);
   absl::Status KeepAlive();
 
   uint64_t Begin() {
@@ -134,19 +138,21 @@ absl::Status Filler::Impl::Open() {
                                   ->OpenSession(&context, request, &response);
   if (!status.ok()) return Failed("OpenSession", status);
   session_ = response.output().session_id();
-  ASSIGN_OR_RETURN(counter_id, Create("atomix.runtime.counter.v1.Counter"));
-  ASSIGN_OR_RETURN(map_id, Create("atomix.runtime.map.v1.Map"));
+  ASSIGN_OR_RETURN(counter_id, Create("atomix.runtime.counter.v1.Counter",
+                                      "restart-counter"));
+  ASSIGN_OR_RETURN(map_id, Create("atomix.runtime.map.v1.Map", "restart-map"));
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> Filler::Impl::Create(const std::string& type) {
+absl::StatusOr<uint64_t> Filler::Impl::Create(const std::string& type,
+                                              const std::string& name) {
   api::CreatePrimitiveRequest request;
   request.mutable_input()->mutable_spec()->set_service(type);
-  request.mutable_input()->mutable_spec()->set_name(kName);
+  request.mutable_input()->mutable_spec()->set_name(name);
   api::CreatePrimitiveResponse response;
   auto stub = api::Session::NewStub(channels_[0]);
   RETURN_IF_ERROR(
-      Query(0, *stub, &api::Session::Stub::CreatePrimitive, request, response));
+      Call(0, *stub, &api::Session::Stub::CreatePrimitive, request, response));
   return response.output().primitive_id();
 }
 
@@ -221,7 +227,9 @@ absl::StatusOr<FillResult> Filler::Impl::Run(
     const uint64_t now = Now();
     End(slot.sequence);
     if (!status.ok() || !slot.response.has_output()) {
-      return end(Failed("command", status));
+      return end(absl::InternalError(
+          absl::StrCat("command: ", status.error_message(),
+                       slot.response.headers().ShortDebugString())));
     }
     const uint64_t last = shared.last_answer_ns.exchange(now);
     if (now > last && now - last > shared.longest_gap_ns.load()) {
@@ -336,17 +344,17 @@ absl::StatusOr<FillResult> Filler::PutFor(double seconds, uint64_t rows,
 
 absl::StatusOr<int64_t> Filler::ReadCounter() {
   counter::GetResponse response;
-  RETURN_IF_ERROR(impl_->Query(impl_->counter_id, *impl_->counters[0],
-                               &counter::Counter::Stub::Get,
-                               counter::GetRequest(), response));
+  RETURN_IF_ERROR(impl_->Call(impl_->counter_id, *impl_->counters[0],
+                              &counter::Counter::Stub::Get,
+                              counter::GetRequest(), response));
   return response.output().value();
 }
 
 absl::StatusOr<uint64_t> Filler::MapSize() {
   map::SizeResponse response;
-  RETURN_IF_ERROR(impl_->Query(impl_->map_id, *impl_->maps[0],
-                               &map::Map::Stub::Size, map::SizeRequest(),
-                               response));
+  RETURN_IF_ERROR(impl_->Call(impl_->map_id, *impl_->maps[0],
+                              &map::Map::Stub::Size, map::SizeRequest(),
+                              response));
   return response.output().size();
 }
 
@@ -354,8 +362,8 @@ absl::StatusOr<std::string> Filler::Get(uint64_t row) {
   map::GetRequest request;
   request.mutable_input()->set_key(KeyOf(row));
   map::GetResponse response;
-  RETURN_IF_ERROR(impl_->Query(impl_->map_id, *impl_->maps[0],
-                               &map::Map::Stub::Get, request, response));
+  RETURN_IF_ERROR(impl_->Call(impl_->map_id, *impl_->maps[0],
+                              &map::Map::Stub::Get, request, response));
   return response.output().value().value();
 }
 

@@ -35,8 +35,8 @@ struct FillResult {
 
 class Filler {
  public:
-  // Opens a session on partition 1, the counter "restart" and the map
-  // "restart" of it; they are there already after a restart.
+  // Opens a session on partition 1, a counter and a map of it, by
+  // name: they are there already after a restart.
   static absl::StatusOr<std::unique_ptr<Filler>> Open(
       const FillerOptions& options);
   ~Filler();
