@@ -8,16 +8,22 @@ namespace {
 // Silent for longer: it is down, or cut off.
 constexpr uint32_t kSilentTicksMax = 3;
 
-// It hears from the leader and has all that is committed.
+// Entries that may be on their way to a follower that keeps up. A transfer
+// waits for them (P15).
+constexpr uint64_t kOnTheirWayMax = 1024;
+
+constexpr uint32_t kDoublingsMax = 6;
+
+// It hears from the leader and keeps up with the log.
 bool IsWell(const partition::PartitionStatus& status, raft::ReplicaId replica) {
-  return std::any_of(status.followers.begin(), status.followers.end(),
-                     [&](const raft::FollowerStatus& follower) {
-                       return follower.replica == replica &&
-                              follower.state ==
-                                  raft::ProgressState::kReplicate &&
-                              follower.silent_ticks <= kSilentTicksMax &&
-                              follower.match_index >= status.applied_index;
-                     });
+  return std::any_of(
+      status.followers.begin(), status.followers.end(),
+      [&](const raft::FollowerStatus& follower) {
+        return follower.replica == replica &&
+               follower.state == raft::ProgressState::kReplicate &&
+               follower.silent_ticks <= kSilentTicksMax &&
+               follower.match_index + kOnTheirWayMax >= status.applied_index;
+      });
 }
 
 }  // namespace
@@ -35,15 +41,21 @@ raft::ReplicaId LeaderBalance::Preferred(
 raft::ReplicaId LeaderBalance::Look(const partition::PartitionStatus& status) {
   const raft::ReplicaId preferred = Preferred(status.configuration);
   if (status.soft_state.role != raft::Role::kLeader ||
-      preferred == raft::ReplicaId{} || preferred == status.replica ||
-      !IsWell(status, preferred)) {
+      preferred == raft::ReplicaId{} || preferred == status.replica) {
     seen_.erase(status.id);
     return raft::ReplicaId{};
   }
   Seen& seen = seen_[status.id];
   if (seen.replica != preferred) seen = {.replica = preferred};
-  if (++seen.looks < looks_) return raft::ReplicaId{};
-  seen_.erase(status.id);
+  if (!IsWell(status, preferred)) {
+    seen.looks = 0;
+    return raft::ReplicaId{};
+  }
+  if (++seen.looks < looks_ << std::min(seen.tries, kDoublingsMax)) {
+    return raft::ReplicaId{};
+  }
+  seen.looks = 0;
+  ++seen.tries;
   return preferred;
 }
 

@@ -20,7 +20,9 @@ namespace server::cluster {
 
 class LeaderBalance {
  public:
-  // A replica is trusted after `looks` looks in a row that found it well.
+  // A replica is trusted after `looks` looks in a row that found it well; after
+  // each try that came to nothing, after twice as many as before, up to 64
+  // times: while one is under way the partition takes no commands.
   explicit LeaderBalance(uint32_t looks) : looks_(looks) {}
 
   // Who should lead: the voter with the lowest replica id, which is the first
@@ -29,7 +31,7 @@ class LeaderBalance {
 
   // `status` is how a partition of this node is now; to be told of each in turn
   // at regular times. Returns to whom it should be handed over; 0: to nobody.
-  // Then it begins to count again, whatever comes of it.
+  // Then it counts again, unless that one leads.
   raft::ReplicaId Look(const partition::PartitionStatus& status);
 
   // This node does not lead it.
@@ -38,7 +40,8 @@ class LeaderBalance {
  private:
   struct Seen {
     raft::ReplicaId replica;
-    uint32_t looks = 0;
+    uint32_t looks = 0;  // In a row.
+    uint32_t tries = 0;
   };
 
   const uint32_t looks_;

@@ -37,6 +37,20 @@ TEST(LeaderBalanceTest, TheFirstVoterLeadsAgainOnceItWasWellForLongEnough) {
   EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
 }
 
+// It may be well and yet refuse: its disk is almost full, say (D6).
+TEST(LeaderBalanceTest, WhoDidNotTakeItIsAskedEverMoreSeldom) {
+  LeaderBalance balance(1);
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kFirst);
+  int looks = 1;
+  while (balance.Look(LedByTheSecond()) == kNobody) ++looks;
+  EXPECT_EQ(looks, 2);
+  for (looks = 1; balance.Look(LedByTheSecond()) == kNobody;) ++looks;
+  EXPECT_EQ(looks, 4);
+  // Led elsewhere in between: it begins anew.
+  balance.Forget(base::PartitionId(1));
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kFirst);
+}
+
 // Looks twice, then at `between`, then again: the count began anew.
 void ExpectInterruptedBy(const partition::PartitionStatus& between) {
   LeaderBalance balance(3);
@@ -46,9 +60,21 @@ void ExpectInterruptedBy(const partition::PartitionStatus& between) {
   EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
 }
 
+// Under load another follower often makes the quorum, and what this one has not
+// acknowledged is on its way: it would never be well ten times in a row.
+TEST(LeaderBalanceTest, WhatIsOnItsWayIsNotBehind) {
+  LeaderBalance balance(1);
+  partition::PartitionStatus busy = LedByTheSecond();
+  busy.applied_index = raft::Index(5000);
+  busy.last_index = raft::Index(5100);
+  busy.followers[0].match_index = raft::Index(4500);
+  EXPECT_EQ(balance.Look(busy), kFirst);
+}
+
 TEST(LeaderBalanceTest, WhoIsBehindSilentOrProbedIsNotWell) {
   partition::PartitionStatus behind = LedByTheSecond();
-  behind.followers[0].match_index = raft::Index(7);
+  behind.applied_index = raft::Index(5000);
+  behind.followers[0].match_index = raft::Index(3000);
   ExpectInterruptedBy(behind);
   partition::PartitionStatus silent = LedByTheSecond();
   silent.followers[0].silent_ticks = 4;
