@@ -73,16 +73,10 @@ void ImageSender::Handle(const ImageRequest& request, uint64_t now_ns) {
     return SendGone(request);
   }
   Transfer& transfer = found->second;
+  // Also if it is the first again: the follower may have been restarted.
   if (request.after != transfer.asked_behind) {
-    // In (table, key) order a request that is late does not come later.
-    const auto place = [](const std::optional<ImageRowId>& row) {
-      return row.has_value() ? std::make_pair(int{row->table}, row->key)
-                             : std::make_pair(-1, std::string());
-    };
-    if (place(request.after) > place(transfer.asked_behind)) {
-      transfer.asked_behind = request.after;
-      transfer.progress_ns = now_ns;
-    }
+    transfer.asked_behind = request.after;
+    transfer.progress_ns = now_ns;
   }
   if (transfer.reading && transfer.answering.after == request.after) return;
   transfer.waiting = request;

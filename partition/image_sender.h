@@ -82,10 +82,9 @@ class ImageSender {
     storage::ImagePointer pointer;
 
     bool reading = false;
-    ImageRequest answering;               // If `reading`.
-    std::optional<ImageRequest> waiting;  // The newest that is not answered.
-    // The furthest row that was asked for; none: the first ones.
-    std::optional<ImageRowId> asked_behind;
+    ImageRequest answering;                  // If `reading`.
+    std::optional<ImageRequest> waiting;     // The newest that is not answered.
+    std::optional<ImageRowId> asked_behind;  // By the last request.
 
     session::ImageSum sum;  // Of the rows up to `summed_to`.
     std::optional<ImageRowId> summed_to;

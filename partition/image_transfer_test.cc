@@ -440,6 +440,20 @@ TEST_F(ImageTransferTest, OfferedAgainKeepsThePin) {
   EXPECT_THAT(failed_, IsEmpty());
 }
 
+TEST_F(ImageTransferTest, FollowerThatWasRestartedIsServedFromTheSamePin) {
+  const MadeImage image(200, 500);
+  options_.image_bytes_per_second = 10 << 10;
+  options_.image_idle_ns = 3 * kSecond;
+  LeaderHas(image);
+  Offer(image);
+  Run(8 * kSecond);
+  NewReceiver();
+  receiver_->Offer(image.offer(), Index{0});
+  RunUntilInstalled();
+  EXPECT_THAT(failed_, IsEmpty());
+  ExpectOnDisk(image, 1);
+}
+
 TEST_F(ImageTransferTest, TransfersAreBounded) {
   const MadeImage image(10, 10);
   LeaderHas(image);

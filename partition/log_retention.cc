@@ -6,7 +6,7 @@ namespace partition {
 namespace {
 
 // The log is trimmed in pieces: a sixteenth of what is kept, within these.
-constexpr uint64_t kPieceBytesMin = 4 << 10;
+constexpr uint64_t kPieceBytesMin = 512;
 constexpr uint64_t kPieceBytesMax = 1 << 20;
 
 uint64_t PieceBytes(const Options& options) {

@@ -12,7 +12,7 @@ using raft::Index;
 using raft::ProgressState;
 using raft::ReplicaId;
 
-constexpr uint64_t kPiece = 4 << 10;
+constexpr uint64_t kPiece = 1 << 10;
 
 // Each entry is a piece of its own.
 class LogRetentionTest : public ::testing::Test {
