@@ -38,7 +38,7 @@ TEST(SimTest, TheSameSeedIsTheSameRun) {
 // A run in which nothing happens proves nothing.
 TEST(SimTest, RunsMeetWhatTheyAreFor) {
   RunResult sum;
-  for (uint64_t seed = 1; seed <= 40; ++seed) {
+  for (uint64_t seed = 1; seed <= 120; ++seed) {
     const RunResult result = RunSeed(seed);
     sum.terms += result.terms;
     sum.calls += result.calls;
@@ -49,14 +49,14 @@ TEST(SimTest, RunsMeetWhatTheyAreFor) {
     sum.audits += result.audits;
     sum.changes += result.changes;
   }
-  EXPECT_GT(sum.terms, 50u);
-  EXPECT_GT(sum.calls, 8000u);
-  EXPECT_GT(sum.images, 200u);
-  EXPECT_GT(sum.trims, 50u);
+  EXPECT_GT(sum.terms, 150u);
+  EXPECT_GT(sum.calls, 24000u);
+  EXPECT_GT(sum.images, 600u);
+  EXPECT_GT(sum.trims, 150u);
   EXPECT_GT(sum.installs, 0u);
-  EXPECT_GT(sum.crashes, 80u);
-  EXPECT_GT(sum.audits, 400u);
-  EXPECT_GT(sum.changes, 2000u);
+  EXPECT_GT(sum.crashes, 240u);
+  EXPECT_GT(sum.audits, 1200u);
+  EXPECT_GT(sum.changes, 6000u);
 }
 
 TEST(ReportTest, AFailureTellsItsSeedAndTheCommandThatReplaysIt) {
