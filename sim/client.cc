@@ -245,12 +245,25 @@ void Client::OnCommandReply(CommandKey key, Reply<Applied> reply) {
       return FinishCommand(key, std::move(reply.value.output.result));
     case Applied::Outcome::kUnknownSession:
       return SessionLost(key.session);
+    case Applied::Outcome::kCanceled:
+      return OnCanceled(key);
     default:
       judge_.Fail(absl::StrCat(
           name_, ": command ", key.sequence.value(), ": outcome ",
           static_cast<int>(reply.value.outcome), " ", reply.value.message));
       return FinishCommand(key, std::nullopt);
   }
+}
+
+// A command that waits is cancelled with its session (semantics 5.6); nobody
+// else may do it.
+void Client::OnCanceled(CommandKey key) {
+  Probe([this, key](bool answered) {
+    if (key.session != session_) return;
+    if (!answered) return Retry([this, key] { OnCanceled(key); });
+    judge_.Fail(absl::StrCat(name_, ": command ", key.sequence.value(),
+                             " was cancelled, and its session lives"));
+  });
 }
 
 void Client::FinishCommand(CommandKey key,

@@ -125,6 +125,7 @@ class Client {
   void SendCommand(session::CommandKey key);
   void OnCommandReply(session::CommandKey key,
                       partition::Reply<session::Applied> reply);
+  void OnCanceled(session::CommandKey key);
   void FinishCommand(session::CommandKey key,
                      std::optional<session::Result> result);
   void SendQuery(session::CommandKey key);

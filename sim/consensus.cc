@@ -174,7 +174,8 @@ void Consensus::CheckEntries(ReplicaId id, const Replica& replica,
     }
     if (entry.index <= chosen()) {
       const Chosen& chosen = chosen_[entry.index.value() - 1];
-      if (chosen.entry.chain != entry.chain && current > chosen.term) {
+      // An older one may still be on its way to the disk, to be replaced.
+      if (chosen.entry.chain != entry.chain && entry.term > chosen.term) {
         Fail(id, absl::StrCat("entry ", entry.index.value(), " of term ",
                               entry.term.value(), " is not the one that term ",
                               chosen.term.value(), " has chosen (P29)"));

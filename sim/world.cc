@@ -1,6 +1,7 @@
 #include "sim/world.h"
 
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -213,27 +214,42 @@ class World {
     }
   }
 
-  // A planned transfer, with nobody in its way, is done at once (P15).
+  // A planned transfer, with nobody in its way, is done at once (P15); where an
+  // election timeout is only a few messages long, at the third attempt.
   void HandOver() {
-    if (judge_.failed()) return;
-    size_t waiting = 0;
+    for (int attempt = 1; attempt < 3; ++attempt) {
+      if (TransferEach().ok()) return;
+    }
+    if (absl::Status status = TransferEach(); !status.ok()) {
+      Fail(absl::StrCat("a transfer: ", status.ToString()));
+    }
+  }
+
+  // The first error.
+  absl::Status TransferEach() {
+    if (judge_.failed()) return absl::OkStatus();
+    struct Ends {
+      size_t waiting = 0;
+      absl::Status result;
+    };
+    const auto ends = std::make_shared<Ends>();
     for (const auto& [id, group] : groups_) {
       if (group->configuration().voters.size() == 1) continue;
       for (const auto& machine : machines_) {
         partition::Partition* partition = machine->node().Find(id);
         if (partition == nullptr || !partition->serving()) continue;
-        ++waiting;
-        partition->TransferLeadership({}, [&](absl::Status status) {
-          --waiting;
-          if (!status.ok())
-            Fail(absl::StrCat("a transfer: ", status.ToString()));
+        ++ends->waiting;
+        partition->TransferLeadership({}, [ends](absl::Status status) {
+          --ends->waiting;
+          ends->result.Update(status);
         });
         break;
       }
     }
-    if (!RunUntilTrue(2 * kSeconds, [&] { return waiting == 0; })) {
+    if (!RunUntilTrue(5 * kSeconds, [&] { return ends->waiting == 0; })) {
       Fail("a transfer of leadership has no end");
     }
+    return ends->result;
   }
 
   // A leader dies without a word, and two election timeouts later another one
