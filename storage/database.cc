@@ -30,6 +30,9 @@ std::string LogPath(absl::string_view directory, uint64_t log) {
 namespace {
 
 constexpr uint64_t kBlockCacheBytes = 64 << 20;
+// Rows are read in ranges: with blocks of 4 KiB, kept in the cache, loading a
+// log takes half as long again (measured).
+constexpr uint64_t kBlockBytes = 32 << 10;
 constexpr size_t kBatchBufferKeptBytes = 1 << 20;
 
 // In the order of Family. Do not change: on disk. RocksDB insists on a family
@@ -116,7 +119,7 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options,
 
   // The families are flushed together: none is ever ahead of another behind a
   // lost log (P36), and a family that is rarely written (`meta`) pins no old
-  // log. Restarts stay quick, since a log is at most wal_bytes_max.
+  // log. Restarts stay quick, since the logs are at most wal_bytes_max.
   db.atomic_flush = true;
   db.max_total_wal_size = options.wal_bytes_max;
   db.avoid_flush_during_shutdown = true;
@@ -148,6 +151,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeFamilies(
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
   table.format_version = 5;
+  table.block_size = kBlockBytes;
 
   rocksdb::ColumnFamilyOptions family;
   family.write_buffer_size = options.write_buffer_bytes;
@@ -276,6 +280,8 @@ class Database::RangeCursor : public Cursor {
     options.iterate_lower_bound = &begin_slice_;
     options.iterate_upper_bound = &end_slice_;
     options.total_order_seek = true;
+    // A scan reads each block once.
+    options.fill_cache = false;
     iterator_.reset(db.NewIterator(options, family));
   }
 

@@ -52,7 +52,7 @@ struct DatabaseOptions {
   std::function<void()> on_log_switch;
 
   uint64_t write_buffer_bytes = 64 << 20;  // Of each family.
-  uint64_t wal_bytes_max = 256 << 20;      // Of all write-ahead logs together.
+  uint64_t wal_bytes_max = 128 << 20;      // Of all write-ahead logs together.
 };
 
 // The write-ahead log with this number: "directory/000012.log".

@@ -121,7 +121,8 @@ void Run(const std::string& directory, uint64_t megabytes,
 int main(int argc, char** argv) {
   const std::string directory =
       argc > 1 ? argv[1] : absl::StrCat("/tmp/recovery_benchmark.", getpid());
-  storage::Run(directory, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 256,
+  const uint64_t full = storage::StoreOptions().wal_bytes_max >> 20;
+  storage::Run(directory, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : full,
                argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 256);
   return 0;
 }
