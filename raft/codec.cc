@@ -91,6 +91,7 @@ void Fill(const InstallSnapshotReply& m, v1::RaftMessage& out) {
   body.set_index(m.index.value());
   body.set_installed(m.installed);
 }
+void Fill(const Removed&, v1::RaftMessage& out) { out.mutable_removed(); }
 void Fill(const TimeoutNow&, v1::RaftMessage& out) {
   out.mutable_timeout_now();
 }
@@ -311,6 +312,9 @@ absl::StatusOr<Message> DecodeMessage(v1::RaftMessage&& proto) {
                                           .installed = body.installed()};
       return message;
     }
+    case v1::RaftMessage::kRemoved:
+      message.body = Removed{};
+      return message;
     case v1::RaftMessage::kTimeoutNow:
       message.body = TimeoutNow{};
       return message;

@@ -60,6 +60,7 @@ void Raft::Impl::CheckQuorum() {
 // its removal is known to be committed it still does, without counting itself:
 // it may be the only one that has the entry (thesis 4.2.2).
 bool Raft::Impl::CanCampaign() const {
+  if (removed_) return false;
   if (passive_ && VotersOf(configuration()).size() > 1) return false;
   const Configuration& committed = configurations_.At(log_.commit_index());
   if (is_installing() || (!is_voter() && !committed.IsVoter(config_.self))) {

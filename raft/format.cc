@@ -58,6 +58,7 @@ std::string Format(const InstallSnapshotReply& m) {
                       " installed=", YesNo(m.installed));
 }
 std::string Format(const TimeoutNow&) { return "TimeoutNow"; }
+std::string Format(const Removed&) { return "Removed"; }
 // The contexts of requests are random: not shown.
 std::string Format(const ReadIndexRequest&) { return "ReadIndexRequest"; }
 std::string Format(const ReadIndexReply& m) {
@@ -146,6 +147,7 @@ std::vector<std::string> FormatReady(ReplicaId self, const Ready& ready) {
   if (!ready.committed.empty()) {
     add("applies ", FormatEntries(ready.committed));
   }
+  if (ready.removed) add("is removed");
   for (const ReadState& read : ready.reads) {
     add("read ", read.context, " ",
         read.index.has_value() ? absl::StrCat("at ", read.index->value())

@@ -309,7 +309,7 @@ INSTANTIATE_TEST_SUITE_P(
                       "confchange_joint", "confchange_rollback", "fetch",
                       "learner", "lost_messages", "pre_vote",
                       "pre_vote_liveness", "priority", "probe_backtracking",
-                      "read_index", "remove_leader", "single_voter",
+                      "read_index", "remove_leader", "removed", "single_voter",
                       "stickiness", "snapshot", "transfer"),
     [](const auto& info) { return std::string(info.param); });
 

@@ -76,6 +76,25 @@ void Raft::Impl::TrackFollowers() {
   if (!configuration().IsVoter(transferee_)) transferee_ = ReplicaId{0};
 }
 
+// Whether `replica` was a member once and is none now. It was added by the
+// entry that it is called after, or at the beginning; so if that much is
+// committed and the newest committed configuration lacks it, it was removed
+// since, and never comes back.
+bool Raft::Impl::IsRemoved(ReplicaId replica) const {
+  const Configuration& committed = configurations_.At(log_.commit_index());
+  return replica.value() <= log_.commit_index().value() &&
+         committed.FindMember(replica) == nullptr &&
+         configuration().FindMember(replica) == nullptr &&
+         !committed.members.empty();
+}
+
+void Raft::Impl::Handle(ReplicaId, Term, Removed&) {
+  if (configuration().members.empty()) return;  // It is about to join.
+  BecomeFollower(term_, ReplicaId{0});
+  removed_ = true;
+  out_.removed = true;
+}
+
 // The leader's part when its newest configuration is committed.
 void Raft::Impl::OnConfigurationCommitted() {
   if (configurations_.current_index() > log_.commit_index()) return;

@@ -72,6 +72,11 @@ struct InstallSnapshotReply {
 // Campaign now: leadership is handed to the receiver (thesis 3.10).
 struct TimeoutNow {};
 
+// The receiver asked for votes, and is no member any more: the configuration
+// that removed it is committed. Nobody else would tell it, since a leader sends
+// nothing to those that are not in its configuration. Says nothing of terms.
+struct Removed {};
+
 // A follower's reads; one request stands for all that wait there.
 struct ReadIndexRequest {
   uint64_t context = 0;
@@ -89,7 +94,7 @@ struct Message {
   std::variant<PreVote, PreVoteReply, RequestVote, RequestVoteReply,
                AppendEntries, AppendEntriesReply, Heartbeat, HeartbeatReply,
                InstallSnapshot, InstallSnapshotReply, TimeoutNow,
-               ReadIndexRequest, ReadIndexReply>
+               ReadIndexRequest, ReadIndexReply, Removed>
       body;
 };
 

@@ -146,6 +146,11 @@ bool IsFromLeader(const Message& message) {
          std::holds_alternative<InstallSnapshot>(message.body);
 }
 
+bool AsksForVotes(const Message& message) {
+  return std::holds_alternative<PreVote>(message.body) ||
+         std::holds_alternative<RequestVote>(message.body);
+}
+
 }  // namespace
 
 Raft::Impl::Impl(const Config& config, const HardState& hard_state, Log log,
@@ -176,6 +181,15 @@ void Raft::Impl::Step(Message message) {
   if (message.to != config_.self || message.from == config_.self ||
       message.from == ReplicaId{0} || message.term == Term{0}) {
     return;
+  }
+  if (std::holds_alternative<Removed>(message.body)) {
+    if (!removed_) {
+      Handle(message.from, message.term, std::get<Removed>(message.body));
+    }
+    return;
+  }
+  if (AsksForVotes(message) && IsRemoved(message.from)) {
+    return Send(message.from, Removed{});
   }
   if (!PassesTerm(message)) return;
   std::visit([&](auto& body) { Handle(message.from, message.term, body); },
@@ -280,7 +294,8 @@ bool Raft::Impl::HasReady() const {
          !out_.reads.empty() || !out_.fetches.empty() ||
          !out_.snapshot_sends.empty() || out_.snapshot_install.has_value() ||
          (leader_reads_.has_waiting() && committed_in_term()) ||
-         follower_reads_.has_waiting() || soft_state() != handed_soft_state_;
+         follower_reads_.has_waiting() || soft_state() != handed_soft_state_ ||
+         out_.removed || (!removed_ && !is_leader() && IsRemoved(config_.self));
 }
 
 Ready Raft::Impl::TakeReady() {
@@ -297,6 +312,10 @@ Ready Raft::Impl::TakeReady() {
     writes_.Push(*out_.persist, *out_.hard_state);
     handed_term_ = term_;
     handed_vote_ = voted_for_;
+  }
+  if (!removed_ && !is_leader() && IsRemoved(config_.self)) {
+    removed_ = true;
+    out_.removed = true;
   }
   out_.committed = log_.TakeCommitted(config_.committed_bytes_max);
   if (soft_state() != handed_soft_state_) {

@@ -162,6 +162,8 @@ class Raft::Impl {
   void OnConfigurationChanged();
   void TrackFollowers();
   void OnConfigurationCommitted();
+  bool IsRemoved(ReplicaId replica) const;
+  void Handle(ReplicaId from, Term term, Removed& notice);
 
   // --- snapshot.cc ----------------------------------------------------------
 
@@ -186,6 +188,7 @@ class Raft::Impl {
   uint32_t election_elapsed_ = 0;  // Leader: since the last check quorum.
   uint32_t election_timeout_ = 0;
   bool passive_ = false;             // Does not stand.
+  bool removed_ = false;             // Nor does this one, ever.
   std::map<ReplicaId, bool> votes_;  // Candidates only; own once durable.
   FollowerReads follower_reads_;
   // Images ahead of commit that the owner was told to install. The last one

@@ -75,6 +75,10 @@ struct Ready {
   // Apply in order. Committed, but perhaps not durable here yet.
   std::vector<Entry> committed;
 
+  // This replica is no member any more, for good: its id is never used again
+  // (P45). It never stands again; its owner drops it. Said once.
+  bool removed = false;
+
   std::vector<ReadState> reads;
   std::vector<FetchRequest> fetches;
   std::vector<SnapshotSend> snapshot_sends;
