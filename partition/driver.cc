@@ -61,6 +61,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       callers_(*state_machine_),
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
       transfers_(options.raft.election_ticks + 1),
+      member_changes_(self_, MemberLimits()),
       held_(options.stream_hold_ns, options.mailbox_bytes_max),
       admit_command_(std::make_unique<disk::Command>()),
       replay_end_(core_->last_index()) {
@@ -179,6 +180,7 @@ void Driver::Stop() {
       RefuseItem(std::move(item), ShuttingDown(Outcome::kNotProposed));
     }
     transfers_.EndAll(ShuttingDown(Outcome::kUnknown).status);
+    member_changes_.EndAll(ShuttingDown(Outcome::kUnknown).status);
     callers_.RefuseAll(ShuttingDown(Outcome::kUnknown));
   });
 }
@@ -421,6 +423,7 @@ void Driver::ProcessReady() {
         ports_.transport.Send(options_.id, std::move(ready.messages));
       }
       QueueWrite(ready);
+      if (!ready.committed.empty()) member_changes_.Look(*core_);
       for (raft::Entry& entry : ready.committed) {
         to_apply_.push_back(std::move(entry));
       }
@@ -630,6 +633,7 @@ void Driver::OnSoftState(const raft::SoftState& state) {
     tick_in_flight_ = raft::Index{};
     checkpoint_in_flight_ = raft::Index{};
     transfers_.LeadershipEnded();
+    member_changes_.LeadershipEnded(*core_);
   }
   // Whatever was in the log when leadership began is applied before serving.
   leader_start_ = core_->last_index();
@@ -697,6 +701,7 @@ void Driver::OnTick() {
 
   if (core_->role() != raft::Role::kLeader || stopped_) return;
   if (disk_is_low) transfers_.GiveUp(*core_);
+  TickMembers();
   // Behind what is gathered: a KeepAlive of this turn saves its session.
   ProposeGathered();
   ProposeTick();
@@ -707,7 +712,10 @@ void Driver::OnTick() {
 
 // Something is due, and nothing else may move the log.
 void Driver::ProposeTick() {
-  if (state_machine_->next_due_ns() > core_->log_time_ns()) return;
+  if (state_machine_->next_due_ns() <= core_->log_time_ns()) ProposeTickNow();
+}
+
+void Driver::ProposeTickNow() {
   ProposeInternal(TickCommand(), tick_in_flight_);
 }
 
@@ -809,6 +817,7 @@ void Driver::Fail(Failure failure) {
   RefuseItems(held_.TakeAll(), refusal);
   callers_.RefuseAll(refusal);
   transfers_.EndAll(refusal.status);
+  member_changes_.EndAll(refusal.status);
   to_apply_.clear();
   // While stopping, the store refuses writes because it is closed.
   if (on_failure_ != nullptr && !stopped_) {

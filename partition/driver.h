@@ -21,6 +21,7 @@
 #include "partition/image_sender.h"
 #include "partition/log_retention.h"
 #include "partition/mailbox.h"
+#include "partition/member_changes.h"
 #include "partition/partition.h"
 #include "partition/reads.h"
 #include "partition/transfers.h"
@@ -67,6 +68,7 @@ class Driver : public Partition {
       absl::AnyInvocable<void(const LeaderInfo&)> listener) override;
   void RemoveLeaderListener(uint64_t id) override;
   void TransferLeadership(raft::ReplicaId target, TransferDone done) override;
+  void ChangeMembers(MemberChange change, MembersDone done) override;
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
   bool serving() const override {
     return serving_.load(std::memory_order_acquire);
@@ -106,6 +108,7 @@ class Driver : public Partition {
   Refusal Admit(const CommandRequest& request, bool keep_alive);
   void ProposeAll(std::vector<ProposeItem> items);
   void ProposeTick();
+  void ProposeTickNow();
   void ProposeInternal(const std::string& bytes, raft::Index& in_flight);
   void Fetch(const raft::FetchRequest& request);
   void ProcessReady();
@@ -142,6 +145,10 @@ class Driver : public Partition {
   bool LogWaitsForImage() const;
   void ImageInstalled(std::unique_ptr<session::StateMachine> state_machine,
                       const storage::ImagePointer& image);
+
+  // --- driver_members.cc ----------------------------------------------------
+  MemberChanges::Limits MemberLimits() const;
+  void TickMembers();
 
   void RefuseItem(ProposeItem item, Refusal refusal);
   void RefuseItem(QueryItem item, Refusal refusal);
@@ -183,6 +190,7 @@ class Driver : public Partition {
   Callers callers_;
   Reads reads_;
   Transfers transfers_;
+  MemberChanges member_changes_;
   HeldStreams held_;
 
   std::vector<MailboxItem> turn_items_;

@@ -27,6 +27,7 @@
 #include "partition/caller.h"
 #include "partition/disk_gate.h"
 #include "partition/executor.h"
+#include "partition/membership.h"
 #include "partition/transport.h"
 #include "raft/raft.h"
 #include "session/registry.h"
@@ -82,6 +83,9 @@ struct Options {
   // for so long (U19).
   uint64_t image_retry_ticks = 10;
   uint64_t image_idle_ns = 30'000'000'000;
+
+  // A new member that is silent for so long is waited for no longer.
+  uint64_t member_silent_ns = 60'000'000'000;
 
   // A query waits this long for max_received_index; then Unavailable.
   uint64_t query_wait_ns = 5'000'000'000;
@@ -150,6 +154,10 @@ enum class StreamId : uint64_t {};
 
 // Gets the end of a transfer of leadership, once.
 using TransferDone = absl::AnyInvocable<void(absl::Status) &&>;
+
+// Gets the end of a change of members, once.
+using MembersDone =
+    absl::AnyInvocable<void(absl::StatusOr<raft::Configuration>) &&>;
 
 // Why a replica stopped for good on this node.
 struct Failure {
@@ -224,6 +232,15 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // nobody took over, and this replica goes on.
   virtual void TransferLeadership(raft::ReplicaId target,
                                   TransferDone done) = 0;
+
+  // Brings the members to what `change` says (membership.h), step by step, as
+  // long as this replica leads; one change at a time. `done`, from the
+  // executor: the configuration in force, committed, when it is so.
+  // Unavailable: this replica does not lead (any more); asking the next leader
+  // goes on with it. FailedPrecondition: see NextStep; or another change is
+  // under way. DeadlineExceeded: the new replica was not heard from for
+  // `options.member_silent_ns`; it stays a learner.
+  virtual void ChangeMembers(MemberChange change, MembersDone done) = 0;
 
   virtual void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) = 0;
 

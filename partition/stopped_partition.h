@@ -37,6 +37,9 @@ class StoppedPartition : public Partition {
   uint64_t AddLeaderListener(
       absl::AnyInvocable<void(const LeaderInfo&)> listener) override;
   void RemoveLeaderListener(uint64_t) override {}
+  void ChangeMembers(MemberChange, MembersDone done) override {
+    std::move(done)(Refuse().status);
+  }
   void TransferLeadership(raft::ReplicaId, TransferDone done) override {
     std::move(done)(Refuse().status);
   }

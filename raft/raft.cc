@@ -119,6 +119,9 @@ Index Raft::persisted_index() const { return impl_->log().persisted_index(); }
 const Configuration& Raft::configuration() const {
   return impl_->configuration();
 }
+Index Raft::configuration_index() const {
+  return impl_->configuration_index();
+}
 uint64_t Raft::log_time_ns() const { return impl_->log_time_ns(); }
 bool Raft::committed_in_term() const { return impl_->committed_in_term(); }
 std::vector<FollowerStatus> Raft::followers() const {

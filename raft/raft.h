@@ -184,6 +184,9 @@ class Raft {
   Index applied_index() const;
   Index persisted_index() const;  // Own log, durable.
   const Configuration& configuration() const;
+  // The entry that brought it, or the image's; it is committed if that is not
+  // above commit_index().
+  Index configuration_index() const;
   // The leader's log time: what the next entry carries. Elsewhere: that of the
   // last entry.
   uint64_t log_time_ns() const;

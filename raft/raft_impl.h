@@ -76,6 +76,7 @@ class Raft::Impl {
   const Configuration& configuration() const {
     return configurations_.current();
   }
+  Index configuration_index() const { return configurations_.current_index(); }
   uint64_t log_time_ns() const {
     return is_leader() ? log_time_ns_ : log_.last().time_ns;
   }

@@ -131,6 +131,10 @@ class FakePartition : public partition::Partition {
     base::MutexLock lock(mu_);
     while (listeners_.size() != count) changed_.Wait(mu_);
   }
+  void ChangeMembers(partition::MemberChange,
+                     partition::MembersDone done) override {
+    std::move(done)(absl::UnimplementedError("a fake"));
+  }
   void TransferLeadership(raft::ReplicaId,
                           partition::TransferDone done) override {
     std::move(done)(absl::UnimplementedError("a fake"));
