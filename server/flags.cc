@@ -91,6 +91,18 @@ OPTION(std::string, cluster, cluster_text,
        "--peer_listen, and a --data_dir that ends in the node's number.");
 OPTION(uint32_t, replication, replication,
        "Replicas of each partition; 0: three, or as many as there are nodes.");
+OPTION(std::string, join, join_text,
+       "In the place of --cluster, for a node that is new in a cluster that "
+       "runs: HOST:PEER-PORT of some of its nodes, separated by commas. What "
+       "else there is to know it learns from them.");
+OPTION(std::string, advertise_peer, advertise_peer,
+       "host:port where the other nodes reach this one, if that is neither "
+       "what --cluster says nor --peer_listen. May change at a restart.");
+OPTION(std::string, advertise_api, advertise_api,
+       "The same for clients, and --listen.");
+OPTION(bool, force_bootstrap, force_bootstrap,
+       "If a node was lost before the first start: the lowest of the others "
+       "begins without it, if a majority is there. It has to join later.");
 OPTION(bool, balance_leaders, balance_leaders,
        "A partition that another replica should lead, as it did in the "
        "beginning, is handed back to it once that was up for ten seconds.");
@@ -367,8 +379,51 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
   return absl::OkStatus();
 }
 
+// A host that others can ask for: one address, and a port.
+absl::Status CheckReachable(absl::string_view flag, absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  const absl::string_view host = address.substr(0, colon);
+  if (host == "0.0.0.0" || host == "[::]" || address.substr(colon) == ":0") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", flag, ": others cannot reach this node at ", address,
+                     ": say with --", flag, " where they can"));
+  }
+  return absl::OkStatus();
+}
+
+// What --join says.
+absl::Status SetJoin(const std::set<std::string>& set, Options& options) {
+  if (!options.cluster_text.empty()) {
+    return absl::InvalidArgumentError(
+        "--join: --cluster is for the nodes that a cluster begins with; one "
+        "that joins later takes --join alone");
+  }
+  if (options.replication != 0) {
+    return absl::InvalidArgumentError(
+        "--replication: a node that joins learns it from the cluster");
+  }
+  for (absl::string_view part : absl::StrSplit(options.join_text, ',')) {
+    RETURN_IF_ERROR(CheckAddress("join", part));
+    options.join.emplace_back(part);
+  }
+  if (!set.contains("partitions")) options.partitions = 0;
+  if (!set.contains("data_dir")) {
+    absl::StrAppend(&options.data_dir, "-", options.node.value());
+  }
+  RETURN_IF_ERROR(CheckAddress("peer_listen", options.peer_listen));
+  RETURN_IF_ERROR(CheckAddress("listen", options.listen));
+  RETURN_IF_ERROR(
+      CheckReachable("advertise_peer", options.advertise_peer.empty()
+                                           ? options.peer_listen
+                                           : options.advertise_peer));
+  return CheckReachable("advertise_api", options.advertise_api.empty()
+                                             ? options.listen
+                                             : options.advertise_api);
+}
+
 // What --cluster says of this node, where nothing else does.
 absl::Status SetCluster(const std::set<std::string>& set, Options& options) {
+  if (!options.join_text.empty()) return SetJoin(set, options);
   if (options.cluster_text.empty()) {
     if (options.replication > 1) {
       return absl::InvalidArgumentError(
@@ -396,7 +451,9 @@ absl::Status SetCluster(const std::set<std::string>& set, Options& options) {
   const cluster::NodeAddress* const self = spec.Find(options.node);
   if (self == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--node: ", options.node.value(), " is not in --cluster"));
+        absl::StrCat("--node: ", options.node.value(),
+                     " is not in --cluster; a node that comes to a cluster "
+                     "which runs already takes --join in its place"));
   }
   if (!set.contains("listen")) options.listen = self->api_address;
   if (!set.contains("peer_listen")) options.peer_listen = self->peer_address;
@@ -410,6 +467,14 @@ absl::Status Validate(const Options& options) {
   RETURN_IF_ERROR(CheckAddress("listen", options.listen));
   RETURN_IF_ERROR(CheckAddress("peer_listen", options.peer_listen));
   RETURN_IF_ERROR(CheckAddress("http_listen", options.http_listen));
+  for (const auto& [flag, address] :
+       {std::pair<absl::string_view, std::string>{"advertise_peer",
+                                                  options.advertise_peer},
+        {"advertise_api", options.advertise_api}}) {
+    if (address.empty()) continue;
+    RETURN_IF_ERROR(CheckAddress(flag, address));
+    RETURN_IF_ERROR(CheckReachable(flag, address));
+  }
   const auto require = [](bool holds, absl::string_view what) {
     return holds ? absl::OkStatus() : absl::InvalidArgumentError(what);
   };
@@ -419,10 +484,10 @@ absl::Status Validate(const Options& options) {
                           "--node: 0 does not do: nodes count from 1"));
   RETURN_IF_ERROR(
       require(!options.cluster_name.empty(), "--cluster_name is empty"));
-  RETURN_IF_ERROR(
-      require(options.partitions >= 1 && options.partitions <= 10'000,
-              absl::StrCat("--partitions: ", options.partitions,
-                           " does not do: expected 1 to 10000")));
+  RETURN_IF_ERROR(require((options.partitions >= 1 || !options.join.empty()) &&
+                              options.partitions <= 10'000,
+                          absl::StrCat("--partitions: ", options.partitions,
+                                       " does not do: expected 1 to 10000")));
   RETURN_IF_ERROR(require(options.workers <= 1024,
                           absl::StrCat("--workers: ", options.workers,
                                        " does not do: expected 0 to 1024")));

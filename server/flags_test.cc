@@ -154,5 +154,28 @@ TEST_F(FlagsTest, AMistakeInAConfigFileIsSaidWithItsLine) {
               StatusIs(kInvalid, HasSubstr("cannot name another")));
 }
 
+TEST_F(FlagsTest, ANodeThatJoinsKnowsOnlyWhomToAsk) {
+  ASSERT_OK_AND_ASSIGN(
+      const CommandLine line,
+      ParseCommandLine({"--node=4", "--join=a:1,b:2", "--listen=d:3",
+                        "--peer_listen=0.0.0.0:4", "--advertise_peer=d:4"}));
+  EXPECT_EQ(line.options.join, (std::vector<std::string>{"a:1", "b:2"}));
+  EXPECT_EQ(line.options.partitions, 0u);
+  EXPECT_TRUE(line.options.in_cluster());
+  EXPECT_THAT(line.options.data_dir, ::testing::EndsWith("-4"));
+}
+
+TEST_F(FlagsTest, ANodeThatJoinsMustBeReachable) {
+  EXPECT_THAT(ParseCommandLine({"--node=4", "--join=a:1", "--listen=d:3",
+                                "--peer_listen=0.0.0.0:4"})
+                  .status(),
+              StatusIs(kInvalid, HasSubstr("--advertise_peer")));
+}
+
+TEST_F(FlagsTest, OneEitherBeginsAClusterOrJoinsIt) {
+  EXPECT_THAT(ParseCommandLine({"--join=a:1", "--cluster=1=a:1/a:2"}).status(),
+              StatusIs(kInvalid, HasSubstr("takes --join alone")));
+}
+
 }  // namespace
 }  // namespace server

@@ -51,7 +51,8 @@ void Die(absl::Status status) {
 }
 
 void Greet(const server::Options& options, const server::Server& server) {
-  const size_t nodes = options.cluster.size();
+  const auto& cluster = server.initial_cluster();
+  const size_t nodes = cluster.has_value() ? cluster->members.size() : 0;
   std::cout << "multiraft " << server::kVersion << "\n"
             << "  clients     " << server.client_address() << "\n"
             << "  peers       " << options.peer_listen
@@ -64,10 +65,11 @@ void Greet(const server::Options& options, const server::Server& server) {
             << (nodes == 0 ? ", alone"
                            : absl::StrCat(", which began with ", nodes))
             << "\n"
-            << "  partitions  " << options.partitions
-            << (nodes == 0
-                    ? ""
-                    : absl::StrCat(", each on ", options.replication, " nodes"))
+            << "  partitions  "
+            << (nodes == 0 ? absl::StrCat(options.partitions)
+                           : absl::StrCat(cluster->partitions, ", each on ",
+                                          cluster->replication,
+                                          " nodes in the beginning"))
             << "\n"
             << "ready" << std::endl;
 }

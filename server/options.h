@@ -35,6 +35,23 @@ struct Options {
   std::vector<cluster::NodeAddress> cluster;
   uint32_t replication = 0;
 
+  // Or of one that runs already, and that this node joins: peer addresses of
+  // some of its nodes, as --join says and parsed. `partitions` 0: as many as
+  // the cluster has.
+  std::string join_text;
+  std::vector<std::string> join;
+
+  // Where others reach this node; empty: as `cluster` says, or where it
+  // listens.
+  std::string advertise_peer;
+  std::string advertise_api;
+
+  // Begin a cluster without those of its nodes that are not there
+  // (cluster/bootstrap.h).
+  bool force_bootstrap = false;
+
+  bool in_cluster() const { return !cluster.empty() || !join.empty(); }
+
   uint32_t workers = 0;  // 0: one for each core.
 
   // With less free space the node takes no commands and no entries (D6).

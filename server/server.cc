@@ -10,6 +10,7 @@
 #include <chrono>
 #include <future>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -28,7 +29,10 @@
 #include "server/cluster/bootstrap.h"
 #include "server/cluster/cluster_spec.h"
 #include "server/cluster/hand_over.h"
+#include "server/cluster/introductions.h"
+#include "server/cluster/join.h"
 #include "server/cluster/leader_balancer.h"
+#include "server/cluster/node_book.h"
 #include "server/cluster/placement.h"
 #include "server/descriptors.h"
 #include "server/disk_space.h"
@@ -92,6 +96,44 @@ raft::Configuration InitialConfiguration(
   return configuration;
 }
 
+// The partitions that a cluster began with on this node. Another data directory
+// of one of its first nodes has none: it must not vote for that (U8).
+std::map<base::PartitionId, raft::Configuration> InitialPartitions(
+    const storage::InitialCluster& cluster, const storage::Identity& self) {
+  std::vector<base::NodeId> nodes;
+  bool is_initial = false;
+  for (const storage::InitialMember& member : cluster.members) {
+    nodes.push_back(member.node);
+    is_initial |=
+        member.node == self.node && member.incarnation == self.incarnation;
+  }
+  std::map<base::PartitionId, raft::Configuration> partitions;
+  if (!is_initial) return partitions;
+  for (const cluster::Placement& placement :
+       cluster::Place(nodes, cluster.partitions, cluster.replication)) {
+    if (std::find(placement.nodes.begin(), placement.nodes.end(), self.node) !=
+        placement.nodes.end()) {
+      partitions[placement.partition] =
+          InitialConfiguration(cluster, placement.nodes);
+    }
+  }
+  return partitions;
+}
+
+// What is known of a cluster that has begun.
+cluster::ClusterSpec SpecOf(const storage::InitialCluster& initial,
+                            const std::string& name) {
+  cluster::ClusterSpec spec{.name = name,
+                            .partitions = initial.partitions,
+                            .replication = initial.replication};
+  for (const storage::InitialMember& member : initial.members) {
+    spec.nodes.push_back({.node = member.node,
+                          .peer_address = member.peer_address,
+                          .api_address = member.api_address});
+  }
+  return spec;
+}
+
 // Makes the partitions that are missing: all of them at the first start, and
 // those a crash left over.
 absl::Status CreatePartitions(
@@ -141,17 +183,27 @@ struct Server::Impl {
         on_fatal(std::move(on_fatal)),
         started_ns(base::SystemClock().MonotonicNanos()) {}
 
-  bool in_cluster() const { return !options.cluster.empty(); }
+  bool in_cluster() const { return options.in_cluster(); }
 
+  // Of a node that joins: learns how the cluster began, before anything is made
+  // on disk.
+  absl::Status AskToJoin(const StartHooks& hooks);
   absl::Status OpenStore();
   void StartWorkers();
   // Of a cluster: listens for the other nodes, and waits until it is known how
   // the cluster began.
-  absl::Status Join(const StartHooks& hooks);
+  absl::Status EnterCluster(const StartHooks& hooks);
+  // Learns of the other nodes, and tells them of this one, from now on.
+  void MeetOthers();
+  // Tells the transport who is there.
+  void NoteNodes();
+  bool IsConnected(const cluster::KnownNode& node) const;
   absl::Status CreateSolePartitions();
   absl::Status OpenHost();
-  // Where the others reach this node.
-  std::string PeerAddress() const;
+  // This node, as others are to know it.
+  cluster::KnownNode Self() const;
+  // Every partition of the cluster is here or somebody is known to lead it.
+  bool AllAreReached() const;
   void MakeServices();
   // The services that clients call, behind `door`.
   static std::vector<std::unique_ptr<service::RawService>> ServicesBehind(
@@ -174,6 +226,8 @@ struct Server::Impl {
   const int64_t started_ns;
   bool stopped = false;
 
+  std::optional<storage::InitialCluster> invitation;  // See AskToJoin.
+
   // In the order in which they use each other; destroyed from the end.
   service::AllowAll authorizer;
   std::unique_ptr<storage::Store> store;
@@ -184,6 +238,7 @@ struct Server::Impl {
   std::vector<std::unique_ptr<Worker>> workers;
   partition::NoTransport no_transport;  // Of a node that is alone.
   std::unique_ptr<transport::GrpcTransport> transport;
+  std::unique_ptr<cluster::NodeBook> book;
   std::unique_ptr<cluster::Bootstrap> bootstrap;
   // What other nodes pass on comes in by a door and services of its own, and
   // goes no further.
@@ -194,12 +249,28 @@ struct Server::Impl {
   std::unique_ptr<transport::PeerServer> peer_server;
   std::unique_ptr<partition::Host> host;
   std::atomic<partition::Host*> open_host{nullptr};  // Once it is complete.
+  std::unique_ptr<cluster::Introductions> introductions;
   std::unique_ptr<cluster::LeaderBalancer> balancer;
   std::unique_ptr<service::Gateway> gateway;
   std::vector<std::unique_ptr<service::RawService>> services;
   std::unique_ptr<grpc::Server> grpc_server;
   std::string client_address;
 };
+
+absl::Status Server::Impl::AskToJoin(const StartHooks& hooks) {
+  ASSIGN_OR_RETURN(invitation,
+                   cluster::AskToJoin({.addresses = options.join,
+                                       .cluster_name = options.cluster_name,
+                                       .node = options.node},
+                                      hooks.stop, hooks.on_wait));
+  if (options.partitions == 0 || options.partitions == invitation->partitions) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("cluster ", invitation->id, " has ", invitation->partitions,
+                   " partitions, not ", options.partitions,
+                   " (--partitions, which need not be given with --join)"));
+}
 
 absl::Status Server::Impl::OpenStore() {
   ASSIGN_OR_RETURN(store,
@@ -208,7 +279,9 @@ absl::Status Server::Impl::OpenStore() {
                         .identity = {.cluster = options.cluster_name,
                                      .node = options.node,
                                      .mode = in_cluster() ? "static" : "single",
-                                     .partitions = options.partitions},
+                                     .partitions = invitation.has_value()
+                                                       ? invitation->partitions
+                                                       : options.partitions},
                         .on_fatal = on_fatal}));
   if (options.disk_hang_timeout_ns != 0) {
     watchdog = std::make_unique<Watchdog>(
@@ -238,16 +311,26 @@ absl::Status Server::Impl::CreateSolePartitions() {
   return CreatePartitions(wanted, *store);
 }
 
-absl::Status Server::Impl::Join(const StartHooks& hooks) {
-  const cluster::ClusterSpec spec{.name = options.cluster_name,
-                                  .nodes = options.cluster,
-                                  .partitions = options.partitions,
-                                  .replication = options.replication};
+absl::Status Server::Impl::EnterCluster(const StartHooks& hooks) {
+  cluster::ClusterSpec spec{.name = options.cluster_name,
+                            .nodes = options.cluster,
+                            .partitions = options.partitions,
+                            .replication = options.replication};
+  if (!options.join.empty()) {
+    if (!store->initial_cluster().has_value()) {
+      if (!invitation.has_value()) RETURN_IF_ERROR(AskToJoin(hooks));
+      RETURN_IF_ERROR(store->SetInitialCluster(*invitation));
+    }
+    spec = SpecOf(*store->initial_cluster(), options.cluster_name);
+  }
+  book = std::make_unique<cluster::NodeBook>(Self(), base::SystemClock(),
+                                             [this] { NoteNodes(); });
   bootstrap = std::make_unique<cluster::Bootstrap>(spec, options.node, *store);
+  bootstrap->Acquaint(*book,
+                      [this](const auto& node) { return IsConnected(node); });
   transport = std::make_unique<transport::GrpcTransport>(
       options.transport,
-      transport::Self{.cluster = bootstrap->cluster_id(),
-                      .node = options.node,
+      transport::Self{.node = options.node,
                       .incarnation = store->identity().incarnation},
       *workers.front(), base::SystemClock());
   forwarder = std::make_unique<service::Forwarder>(
@@ -262,27 +345,84 @@ absl::Status Server::Impl::Join(const StartHooks& hooks) {
                    transport::PeerServer::Start(options.peer_listen,
                                                 options.transport, served));
   ASSIGN_OR_RETURN(const storage::InitialCluster initial,
-                   bootstrap->Run(hooks.stop, hooks.on_wait));
-  std::vector<base::NodeId> nodes;
+                   bootstrap->Run({.force = options.force_bootstrap},
+                                  hooks.stop, hooks.on_wait));
   std::vector<transport::Remote> remotes;
   for (const storage::InitialMember& member : initial.members) {
-    nodes.push_back(member.node);
     remotes.push_back({.node = member.node,
                        .incarnation = member.incarnation,
                        .address = member.peer_address});
   }
   transport->SetNodes(std::move(remotes));
-  std::map<base::PartitionId, raft::Configuration> wanted;
-  for (const cluster::Placement& placement :
-       cluster::Place(nodes, initial.partitions, initial.replication)) {
-    if (std::find(placement.nodes.begin(), placement.nodes.end(),
-                  options.node) == placement.nodes.end()) {
-      continue;
-    }
-    wanted[placement.partition] =
-        InitialConfiguration(initial, placement.nodes);
+  return CreatePartitions(InitialPartitions(initial, store->identity()),
+                          *store);
+}
+
+cluster::KnownNode Server::Impl::Self() const {
+  cluster::KnownNode self{.node = options.node,
+                          .incarnation = store->identity().incarnation,
+                          .peer_address = options.peer_listen,
+                          .api_address = options.listen};
+  for (const cluster::NodeAddress& node : options.cluster) {
+    if (node.node != options.node) continue;
+    self.peer_address = node.peer_address;
+    self.api_address = node.api_address;
   }
-  return CreatePartitions(wanted, *store);
+  if (!options.advertise_peer.empty()) {
+    self.peer_address = options.advertise_peer;
+  }
+  if (!options.advertise_api.empty()) self.api_address = options.advertise_api;
+  return self;
+}
+
+void Server::Impl::MeetOthers() {
+  introductions = std::make_unique<cluster::Introductions>(
+      cluster::Introductions::Options{.cluster = store->initial_cluster()->id,
+                                      .cluster_name = options.cluster_name},
+      *book, *workers.front());
+  introductions->Start(
+      [this] {
+        std::vector<std::string> addresses = options.join;
+        for (const cluster::NodeAddress& node : options.cluster) {
+          addresses.push_back(node.peer_address);
+        }
+        for (const storage::InitialMember& member :
+             store->initial_cluster()->members) {
+          addresses.push_back(member.peer_address);
+        }
+        for (const transport::PeerState& peer : transport->peers()) {
+          addresses.push_back(peer.remote.address);
+        }
+        return addresses;
+      },
+      [this] { NoteNodes(); });
+}
+
+void Server::Impl::NoteNodes() {
+  std::vector<transport::Remote> remotes;
+  for (const cluster::NodeBook::Heard& heard : book->All()) {
+    remotes.push_back({.node = heard.node.node,
+                       .incarnation = heard.node.incarnation,
+                       .address = heard.node.peer_address});
+  }
+  transport->SetNodes(std::move(remotes));
+}
+
+bool Server::Impl::IsConnected(const cluster::KnownNode& node) const {
+  const std::vector<transport::PeerState> peers = transport->peers();
+  return std::any_of(peers.begin(), peers.end(), [&](const auto& peer) {
+    return peer.connected && peer.remote.node == node.node &&
+           peer.remote.incarnation == node.incarnation;
+  });
+}
+
+bool Server::Impl::AllAreReached() const {
+  if (!in_cluster()) return true;
+  for (uint32_t i = 1; i <= store->initial_cluster()->partitions; ++i) {
+    const base::PartitionId id(i);
+    if (host->Find(id) == nullptr && !routes.Find(id).has_value()) return false;
+  }
+  return true;
 }
 
 void Server::Impl::StartWorkers() {
@@ -316,25 +456,20 @@ absl::Status Server::Impl::OpenHost() {
   if (transport != nullptr) {
     transport->Start({.receiver = *host,
                       .on_unknown = nullptr,
-                      .address = PeerAddress(),
+                      .address = book->self().peer_address,
+                      .cluster = store->initial_cluster()->id,
                       .routes = &routes});
     for (partition::Partition* const one : host->All()) WatchLeader(*one);
   }
   open_host.store(host.get());
   host->Start();
+  if (in_cluster()) MeetOthers();
   if (in_cluster() && options.balance_leaders) {
     balancer = std::make_unique<cluster::LeaderBalancer>(
         [this] { return host->All(); }, *workers.front());
     balancer->Start();
   }
   return absl::OkStatus();
-}
-
-std::string Server::Impl::PeerAddress() const {
-  for (const cluster::NodeAddress& node : options.cluster) {
-    if (node.node == options.node) return node.peer_address;
-  }
-  return options.peer_listen;
 }
 
 service::Directory Server::Impl::MakeDirectory() {
@@ -368,12 +503,17 @@ void Server::Impl::WatchLeader(partition::Partition& partition) {
         if (info.leader == raft::ReplicaId(0) || info.peer_address.empty()) {
           return routes.Forget(id, info.term);
         }
-        const transport::Route route{.partition = id,
-                                     .term = info.term,
-                                     .leader = info.leader,
-                                     .node = info.leader_node,
-                                     .peer_address = info.peer_address,
-                                     .api_address = info.api_address};
+        transport::Route route{.partition = id,
+                               .term = info.term,
+                               .leader = info.leader,
+                               .node = info.leader_node,
+                               .peer_address = info.peer_address,
+                               .api_address = info.api_address};
+        if (info.is_self) {
+          // The configuration may be behind.
+          route.peer_address = book->self().peer_address;
+          route.api_address = book->self().api_address;
+        }
         routes.Learn(route);
         if (info.is_self) transport->Announce(route);
       });
@@ -434,11 +574,12 @@ void Server::Impl::Describe(
   response.set_uptime_ms(static_cast<uint64_t>(
       (base::SystemClock().MonotonicNanos() - started_ns) / 1'000'000));
   DescribeDisk(*response.mutable_disk());
-  for (const cluster::NodeAddress& node : options.cluster) {
+  if (book == nullptr) return;
+  for (const cluster::NodeBook::Heard& heard : book->All()) {
     auto& one = *response.add_nodes();
-    one.set_node_id(node.node.value());
-    one.set_peer_address(node.peer_address);
-    one.set_api_address(node.api_address);
+    one.set_node_id(heard.node.node.value());
+    one.set_peer_address(heard.node.peer_address);
+    one.set_api_address(heard.node.api_address);
   }
 }
 
@@ -486,6 +627,7 @@ void Server::Impl::Stop() {
     // The partitions write nothing more behind this.
     FlushWorkers();
   }
+  if (introductions != nullptr) introductions->Stop();
   if (transport != nullptr) transport->Stop();
   if (peer_server != nullptr) peer_server->Stop(0);
   // A close that hangs is still the watchdog's (U14).
@@ -506,16 +648,19 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const StartHooks& hooks) {
   // Before anything is made on disk.
   RETURN_IF_ERROR(CheckCanListen("listen", options.listen));
-  if (!options.cluster.empty()) {
+  if (options.in_cluster()) {
     RETURN_IF_ERROR(CheckCanListen("peer_listen", options.peer_listen));
   }
   auto impl = std::make_unique<Impl>(options, std::move(on_fatal));
   Impl& parts = *impl;
   // From here on its destructor cleans up whatever was started.
   std::unique_ptr<Server> server(new Server(std::move(impl)));
+  if (!options.join.empty() && !storage::Store::Exists(options.data_dir)) {
+    RETURN_IF_ERROR(parts.AskToJoin(hooks));
+  }
   RETURN_IF_ERROR(parts.OpenStore());
   parts.StartWorkers();
-  RETURN_IF_ERROR(parts.in_cluster() ? parts.Join(hooks)
+  RETURN_IF_ERROR(parts.in_cluster() ? parts.EnterCluster(hooks)
                                      : parts.CreateSolePartitions());
   RETURN_IF_ERROR(parts.OpenHost());
   parts.MakeServices();
@@ -533,11 +678,16 @@ Server::~Server() {
 }
 
 bool Server::WaitUntilServing(uint64_t timeout_ns) const {
-  return WaitUntil(timeout_ns,
-                   [this] { return AllServeThatCan(*impl_->host); });
+  return WaitUntil(timeout_ns, [this] {
+    return AllServeThatCan(*impl_->host) && impl_->AllAreReached();
+  });
 }
 
 void Server::Stop() { impl_->Stop(); }
+
+const std::optional<storage::InitialCluster>& Server::initial_cluster() const {
+  return impl_->store->initial_cluster();
+}
 
 const std::string& Server::client_address() const {
   return impl_->client_address;

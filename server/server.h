@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/options.h"
+#include "storage/records.h"
 
 namespace server {
 
@@ -40,7 +42,8 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const Options& options, std::function<void(absl::Status)> on_fatal);
 
-  // The first start of a cluster waits until all its nodes are there.
+  // The first start of a cluster waits until all its nodes are there, that of a
+  // node which joins one until somebody answers.
   // Cancelled: `hooks.stop` said so. FailedPrecondition also if this directory
   // cannot be that of the member (cluster/bootstrap.h).
   static absl::StatusOr<std::unique_ptr<Server>> Start(
@@ -63,6 +66,9 @@ class Server {
   // object ends: gRPC cancels what reaches a server that shuts down, and
   // drivers take CANCELLED for final.
   void Stop();
+
+  // Of a cluster: how it began.
+  const std::optional<storage::InitialCluster>& initial_cluster() const;
 
   // "127.0.0.1:5678", with the port that was taken.
   const std::string& client_address() const;

@@ -148,6 +148,11 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(
 
 DataDirectory::~DataDirectory() { close(lock_fd_); }
 
+bool DataDirectory::HasDatabase(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path + "/db/CURRENT", error);
+}
+
 absl::Status DataDirectory::CheckWatermark(const Database& database) const {
   const uint64_t found = database.latest_sequence();
   const Watermark::Mark& acknowledged = watermark_->opened_at();
@@ -183,7 +188,7 @@ absl::StatusOr<Identity> DataDirectory::Claim(Database& database,
       CheckSame(path_, "node", stored.node.value(), wanted.node.value()));
   RETURN_IF_ERROR(
       CheckSame(path_, "mode", Quoted(stored.mode), Quoted(wanted.mode)));
-  if (stored.partitions != wanted.partitions) {
+  if (wanted.partitions != 0 && stored.partitions != wanted.partitions) {
     return absl::FailedPreconditionError(
         absl::StrCat("data directory ", path_, " was made for ",
                      stored.partitions, " partitions, not ", wanted.partitions,

@@ -34,6 +34,8 @@ class DataDirectory {
 
   const std::string& path() const { return path_; }
   std::string database_path() const { return path_ + "/db"; }
+  // There is a database in the directory `path`.
+  static bool HasDatabase(const std::string& path);
   Watermark& watermark() { return *watermark_; }
 
   // Checks that `database`, as it opened, holds everything that was ever
@@ -41,7 +43,8 @@ class DataDirectory {
   absl::Status CheckWatermark(const Database& database) const;
 
   // Whose data `database` holds (D8): `wanted` with the incarnation, which is
-  // drawn when the directory is new. FailedPrecondition, one sentence with both
+  // drawn when the directory is new; 0 partitions: those that it was made for.
+  // FailedPrecondition, one sentence with both
   // values: another cluster, node, mode or number of partitions, or a data
   // format that this binary does not know.
   absl::StatusOr<Identity> Claim(Database& database,

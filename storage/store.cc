@@ -103,6 +103,10 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   return store;
 }
 
+bool Store::Exists(const std::string& directory) {
+  return DataDirectory::HasDatabase(directory);
+}
+
 Store::~Store() { Close(); }
 
 void Store::Close() {

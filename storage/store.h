@@ -37,7 +37,8 @@ class WorkerThread;
 struct StoreOptions {
   std::string directory;
 
-  // To whom the directory must belong; `incarnation` is ignored.
+  // To whom the directory must belong; `incarnation` is ignored, and so are 0
+  // `partitions` of one that exists.
   Identity identity;
 
   // Called at most once, on any thread, when the store is fenced. It must not
@@ -60,6 +61,9 @@ class Store : public LogStore {
   // belongs to another. DataLoss: acknowledged writes are missing or damaged.
   // Both say in one sentence what to do.
   static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options);
+
+  // Whether there is anything to open; otherwise Open makes it.
+  static bool Exists(const std::string& directory);
 
   // As Close.
   ~Store() override;

@@ -5,13 +5,17 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/check.h"
 #include "base/status_macros.h"
+#include "server/cluster/introduce_codec.h"
 
 namespace server::cluster {
 namespace {
@@ -22,33 +26,10 @@ namespace v1 = ::multiraft::peer::v1;
 constexpr auto kAnswerTimeout = std::chrono::milliseconds(1000);
 constexpr int64_t kAskAgainNs = 100'000'000;
 
-v1::InitialCluster ToProto(const storage::InitialCluster& cluster) {
-  v1::InitialCluster proto;
-  proto.set_id(cluster.id);
-  proto.set_partitions(cluster.partitions);
-  proto.set_replication(cluster.replication);
-  for (const storage::InitialMember& member : cluster.members) {
-    v1::InitialMember& to = *proto.add_members();
-    to.set_node(member.node.value());
-    to.set_incarnation(member.incarnation);
-    to.set_peer_address(member.peer_address);
-    to.set_api_address(member.api_address);
-  }
-  return proto;
-}
+// So often those that are missing are asked in vain before a forced beginning.
+constexpr int kForceRounds = 3;
 
-storage::InitialCluster FromProto(const v1::InitialCluster& proto) {
-  storage::InitialCluster cluster{.id = proto.id(),
-                                  .partitions = proto.partitions(),
-                                  .replication = proto.replication()};
-  for (const v1::InitialMember& member : proto.members()) {
-    cluster.members.push_back({.node = base::NodeId(member.node()),
-                               .incarnation = member.incarnation(),
-                               .peer_address = member.peer_address(),
-                               .api_address = member.api_address()});
-  }
-  return cluster;
-}
+constexpr uint64_t kNanosPerMilli = 1'000'000;
 
 }  // namespace
 
@@ -62,29 +43,90 @@ struct Bootstrap::Answer {
 Bootstrap::Bootstrap(const ClusterSpec& spec, base::NodeId self,
                      storage::Store& store)
     : spec_(spec),
-      id_(store.initial_cluster().has_value() ? store.initial_cluster()->id
-                                              : ClusterId(spec)),
+      spec_id_(ClusterId(spec)),
       self_(self),
       incarnation_(store.identity().incarnation),
       store_(store),
       initial_(store.initial_cluster()) {}
 
+void Bootstrap::Acquaint(NodeBook& book, IsConnected is_connected) {
+  book_ = &book;
+  is_connected_ = std::move(is_connected);
+}
+
+absl::Status Bootstrap::Check(const v1::IntroduceRequest& request) {
+  const auto refuse = [&](absl::string_view cluster, absl::string_view other) {
+    std::string node;
+    if (request.to_node() != 0) {
+      node = absl::StrCat("node ", request.to_node(), " of ");
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat("here is node ", self_.value(), " of cluster ", cluster,
+                     ", not ", node, "cluster ", other));
+  };
+  std::string id = spec_id_;
+  {
+    base::MutexLock lock(mu_);
+    if (initial_.has_value()) id = initial_->id;
+  }
+  if (request.cluster().empty()) {
+    if (request.cluster_name() != spec_.name) {
+      return refuse(spec_.name, request.cluster_name());
+    }
+  } else if (request.cluster() != id &&
+             (request.has_from() || request.cluster() != spec_id_)) {
+    // Who waits for the beginning knows what the flags say, which is not all if
+    // that was forced. Who has a directory knows the id.
+    return refuse(id, request.cluster());
+  }
+  if (request.to_node() != 0 && request.to_node() != self_.value()) {
+    return refuse(id, request.cluster());
+  }
+  if (book_ == nullptr || !request.has_from()) return absl::OkStatus();
+  for (const NodeBook::Heard& known : book_->All()) {
+    if (known.node.node.value() != request.from().node() ||
+        known.node.incarnation == request.from().incarnation()) {
+      continue;
+    }
+    if (known.node.node != self_ && !is_connected_(known.node)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "node ", request.from().node(), " of cluster ", id, " is up, at ",
+        known.node.peer_address, ", with another data directory"));
+  }
+  return absl::OkStatus();
+}
+
+void Bootstrap::FillNodes(v1::IntroduceResponse& response) const {
+  if (book_ == nullptr) return;
+  for (const NodeBook::Heard& heard : book_->All()) {
+    v1::KnownNode& node = *response.add_nodes();
+    node = ToProto(heard.node);
+    node.set_heard_ms_ago(heard.ago_ns / kNanosPerMilli);
+    node.set_connected(heard.node.node == self_ || is_connected_(heard.node));
+  }
+}
+
 grpc::ServerUnaryReactor* Bootstrap::Introduce(
     grpc::CallbackServerContext* context, const v1::IntroduceRequest* request,
     v1::IntroduceResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  if (request->cluster() != id_ || request->to_node() != self_.value()) {
-    reactor->Finish(grpc::Status(
-        grpc::StatusCode::FAILED_PRECONDITION,
-        absl::StrCat("here is node ", self_.value(), " of cluster ", id_,
-                     ", not node ", request->to_node(), " of cluster ",
-                     request->cluster())));
+  if (const absl::Status refused = Check(*request); !refused.ok()) {
+    reactor->Finish(grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                                 std::string(refused.message())));
     return reactor;
   }
   response->set_incarnation(incarnation_);
+  bool has_begun = false;
   {
     base::MutexLock lock(mu_);
-    if (initial_.has_value()) *response->mutable_initial() = ToProto(*initial_);
+    has_begun = initial_.has_value();
+    if (has_begun) *response->mutable_initial() = ToProto(*initial_);
+  }
+  if (has_begun) {
+    if (book_ != nullptr && request->has_from()) {
+      book_->Learn(FromProto(request->from()), 0);
+    }
+    FillNodes(*response);
   }
   reactor->Finish(grpc::Status::OK);
   return reactor;
@@ -101,7 +143,8 @@ std::vector<Bootstrap::Answer> Bootstrap::AskAll() const {
       auto stub = v1::Bootstrap::NewStub(grpc::CreateChannel(
           answer.node.peer_address, grpc::InsecureChannelCredentials()));
       v1::IntroduceRequest request;
-      request.set_cluster(id_);
+      request.set_cluster(spec_id_);
+      request.set_cluster_name(spec_.name);
       request.set_from_node(self_.value());
       request.set_to_node(answer.node.node.value());
       grpc::ClientContext context;
@@ -128,65 +171,88 @@ absl::StatusOr<storage::InitialCluster> Bootstrap::Adopt(
     if (member.node != self_) continue;
     if (member.incarnation == incarnation_) return Keep(initial);
     return absl::FailedPreconditionError(absl::StrCat(
-        "cluster ", id_, " began with another data directory of node ",
+        "cluster ", initial.id, " began with another data directory of node ",
         self_.value(),
         ", and this one is empty: start the node with the old directory, or, "
-        "if that is lost, replace the member"));
+        "if that is lost, replace the member: start it with --join in the "
+        "place of --cluster, then `multiraftctl member replace ",
+        self_.value(), " ", self_.value(), " PEER-ADDRESS`"));
   }
-  return absl::FailedPreconditionError(
-      absl::StrCat("cluster ", id_, " began without node ", self_.value()));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "cluster ", initial.id, " began without node ", self_.value(),
+      ": start it with --join in the place of --cluster"));
 }
 
 absl::StatusOr<storage::InitialCluster> Bootstrap::Run(
-    const std::function<bool()>& stop, const OnWait& on_wait) {
+    const RunOptions& options, const std::function<bool()>& stop,
+    const OnWait& on_wait) {
   if (store_.initial_cluster().has_value()) return *store_.initial_cluster();
 
-  const bool decides = spec_.nodes.front().node == self_;
   std::string waited_for;
+  int rounds = 0;
   base::Mutex mu;
   base::CondVar never;
   while (!stop()) {
-    storage::InitialCluster initial{.id = id_,
+    storage::InitialCluster initial{.id = spec_id_,
                                     .partitions = spec_.partitions,
                                     .replication = spec_.replication};
-    const NodeAddress& own = *spec_.Find(self_);
-    initial.members.push_back({.node = self_,
-                               .incarnation = incarnation_,
-                               .peer_address = own.peer_address,
-                               .api_address = own.api_address});
     std::vector<std::string> missing;
-    for (const Answer& answer : AskAll()) {
-      const NodeAddress& node = answer.node;
-      if (answer.status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            "at ", node.peer_address, ": ", answer.status.error_message(),
-            "; --cluster, --cluster_name, --partitions and "
-            "--replication must be the same on all nodes"));
+    std::vector<Answer> answers = AskAll();
+    for (const NodeAddress& node : spec_.nodes) {
+      storage::InitialMember member{.node = node.node,
+                                    .incarnation = incarnation_,
+                                    .peer_address = node.peer_address,
+                                    .api_address = node.api_address};
+      for (const Answer& answer : answers) {
+        if (answer.node.node != node.node) continue;
+        if (answer.status.error_code() ==
+            grpc::StatusCode::FAILED_PRECONDITION) {
+          return absl::FailedPreconditionError(absl::StrCat(
+              "at ", node.peer_address, ": ", answer.status.error_message(),
+              "; --cluster, --cluster_name, --partitions and "
+              "--replication must be the same on all nodes"));
+        }
+        if (!answer.status.ok()) {
+          missing.push_back(absl::StrCat("node ", node.node.value(), " at ",
+                                         node.peer_address));
+          member.incarnation = 0;
+        } else if (answer.response.has_initial()) {
+          return Adopt(FromProto(answer.response.initial()));
+        } else {
+          member.incarnation = answer.response.incarnation();
+        }
       }
-      if (!answer.status.ok()) {
-        missing.push_back(absl::StrCat("node ", node.node.value(), " at ",
-                                       node.peer_address));
-        continue;
-      }
-      if (answer.response.has_initial()) {
-        return Adopt(FromProto(answer.response.initial()));
-      }
-      initial.members.push_back({.node = node.node,
-                                 .incarnation = answer.response.incarnation(),
-                                 .peer_address = node.peer_address,
-                                 .api_address = node.api_address});
+      if (member.incarnation != 0) initial.members.push_back(member);
     }
-    // Members come by node: this one first, since it decides only as the
-    // lowest, then the others as they were asked.
-    if (missing.empty() && decides) return Keep(initial);
+    const bool is_lowest = initial.members.front().node == self_;
+    const bool is_majority = 2 * initial.members.size() > spec_.nodes.size();
+    if (missing.empty() && is_lowest) return Keep(initial);
+    if (options.force && is_majority && is_lowest && ++rounds > kForceRounds) {
+      initial.id = absl::StrFormat("%s-%016x", spec_id_, incarnation_);
+      initial.replication = std::min<uint32_t>(
+          initial.replication, static_cast<uint32_t>(initial.members.size()));
+      LOG(WARNING) << "--force_bootstrap: cluster " << initial.id
+                   << " begins without " << absl::StrJoin(missing, ", ")
+                   << ", which must join it later (--join) and never be "
+                      "started with --cluster";
+      return Keep(initial);
+    }
     if (missing.empty()) {
       missing.push_back(absl::StrCat("the decision of node ",
-                                     spec_.nodes.front().node.value()));
+                                     initial.members.front().node.value()));
     }
     const std::string waiting_for = absl::StrJoin(missing, ", ");
     if (waiting_for != waited_for) {
       waited_for = waiting_for;
-      on_wait(absl::StrCat("a new cluster: waiting for ", waiting_for));
+      on_wait(absl::StrCat(
+          "a new cluster: waiting for ", waiting_for,
+          !options.force ? ""
+          : !is_majority
+              ? "; --force_bootstrap: not without a majority of the nodes"
+          : !is_lowest
+              ? absl::StrCat("; --force_bootstrap is for node ",
+                             initial.members.front().node.value())
+              : "; --force_bootstrap: beginning without it in a few seconds"));
     }
     base::MutexLock lock(mu);
     never.WaitFor(mu, kAskAgainNs);

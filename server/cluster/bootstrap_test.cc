@@ -12,9 +12,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/cluster/join.h"
+#include "server/cluster/node_book.h"
 
 namespace server::cluster {
 namespace {
@@ -41,14 +44,26 @@ class Node {
     store_ = *std::move(store);
     bootstrap_ =
         std::make_unique<Bootstrap>(spec, base::NodeId(number_), *store_);
+    book_ = std::make_unique<NodeBook>(
+        KnownNode{.node = base::NodeId(number_),
+                  .incarnation = store_->identity().incarnation},
+        base::SystemClock(), [] {});
+    bootstrap_->Acquaint(*book_, [this](const KnownNode& node) {
+      return node.incarnation == connected_.load();
+    });
     Listen(*bootstrap_);
   }
+  // There is a stream to this incarnation.
+  void SetConnected(uint64_t incarnation) { connected_ = incarnation; }
+  NodeBook& book() { return *book_; }
+
   // A port that answers nothing, to know it before all nodes are there.
   void ReservePort() { Listen(nobody_); }
   void Stop() {
     if (server_ != nullptr) server_->Shutdown();
     server_ = nullptr;
     bootstrap_ = nullptr;
+    book_ = nullptr;
     store_ = nullptr;
   }
 
@@ -71,7 +86,9 @@ class Node {
   const std::string directory_;
   multiraft::peer::v1::Bootstrap::CallbackService nobody_;
   int port_ = 0;
+  std::atomic<uint64_t> connected_ = 0;
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<NodeBook> book_;
   std::unique_ptr<Bootstrap> bootstrap_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -101,35 +118,47 @@ class BootstrapTest : public testing::Test {
 
   // Runs the nodes at the same time, until all have come to an end.
   std::vector<absl::StatusOr<storage::InitialCluster>> RunAll(
-      const std::vector<uint32_t>& numbers) {
+      const std::vector<uint32_t>& numbers,
+      Bootstrap::RunOptions options = {}) {
     std::vector<absl::StatusOr<storage::InitialCluster>> results(
         numbers.size(), absl::UnknownError("did not run"));
     std::vector<std::thread> threads;
     for (size_t i = 0; i < numbers.size(); ++i) {
-      threads.emplace_back([this, i, &numbers, &results] {
-        results[i] = node(numbers[i])
-                         .bootstrap()
-                         .Run([] { return false; }, [](const std::string&) {});
+      threads.emplace_back([this, i, options, &numbers, &results] {
+        results[i] =
+            node(numbers[i])
+                .bootstrap()
+                .Run(
+                    options, [] { return false; }, [](const std::string&) {});
       });
     }
     for (std::thread& thread : threads) thread.join();
     return results;
   }
   // Runs one until it has waited; returns what for.
-  std::string WaitsFor(uint32_t number) {
+  std::string WaitsFor(uint32_t number, Bootstrap::RunOptions options = {}) {
     std::atomic<bool> stop = false;
     std::string what;
-    const auto result =
-        node(number).bootstrap().Run([&] { return stop.load(); },
-                                     [&](const std::string& why) {
-                                       what = why;
-                                       stop = true;
-                                     });
+    const auto result = node(number).bootstrap().Run(
+        options, [&] { return stop.load(); },
+        [&](const std::string& why) {
+          what = why;
+          stop = true;
+        });
     EXPECT_THAT(result.status(), StatusIs(absl::StatusCode::kCancelled));
     return what;
   }
   void StartAll() {
     for (uint32_t i = 1; i <= 3; ++i) node(i).Start(spec_);
+  }
+  absl::StatusOr<storage::InitialCluster> Join(uint32_t number,
+                                               const std::string& name,
+                                               uint32_t asked) {
+    return AskToJoin(
+        {.addresses = {spec_.nodes[asked - 1].peer_address},
+         .cluster_name = name,
+         .node = base::NodeId(number)},
+        [] { return false; }, [](const std::string&) {});
   }
 
   const std::string directory_;
@@ -217,6 +246,92 @@ TEST_F(BootstrapTest, NodesWithOtherSettingsRefuseEachOther) {
   EXPECT_THAT(RunAll({1})[0].status(),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("must be the same on all nodes")));
+}
+
+TEST_F(BootstrapTest, OneThatJoinsLearnsTheBeginning) {
+  StartAll();
+  const auto results = RunAll({1, 2, 3});
+  ASSERT_OK_AND_ASSIGN(const storage::InitialCluster joined, Join(4, "m", 3));
+  EXPECT_EQ(joined, *results[0]);
+}
+
+TEST_F(BootstrapTest, OneThatJoinsWaitsUntilTheClusterHasBegun) {
+  node(1).Start(spec_);
+  std::atomic<bool> stop = false;
+  std::string what;
+  const auto result = AskToJoin(
+      {.addresses = {spec_.nodes[0].peer_address},
+       .cluster_name = "m",
+       .node = base::NodeId(4)},
+      [&] { return stop.load(); },
+      [&](const std::string& why) {
+        what = why;
+        stop = true;
+      });
+  EXPECT_THAT(result.status(), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(what, HasSubstr("has not begun"));
+}
+
+TEST_F(BootstrapTest, AnotherClusterIsNotJoined) {
+  StartAll();
+  RunAll({1, 2, 3});
+  EXPECT_THAT(
+      Join(4, "n", 1).status(),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr("here is node 1 of cluster m, not cluster n")));
+}
+
+TEST_F(BootstrapTest, ANumberThatIsUpIsNotTaken) {
+  StartAll();
+  RunAll({1, 2, 3});
+  const auto is_up = StatusIs(absl::StatusCode::kFailedPrecondition,
+                              HasSubstr("with another data directory"));
+  EXPECT_THAT(Join(2, "m", 2).status(), is_up);
+  // Node 1 has heard of node 2, and of a fourth.
+  node(1).book().Learn({.node = base::NodeId(2), .incarnation = 22}, 0);
+  node(1).book().Learn({.node = base::NodeId(4), .incarnation = 44}, 0);
+  node(1).SetConnected(44);
+  EXPECT_THAT(Join(4, "m", 1).status(), is_up);
+  // One that is gone leaves its number.
+  EXPECT_OK(Join(2, "m", 1).status());
+}
+
+// Node 3 was lost before the first start: a decision is made without it.
+TEST_F(BootstrapTest, AForcedBeginningLeavesOutWhoIsMissing) {
+  node(1).Start(spec_);
+  node(2).Start(spec_);
+  std::thread second([this] { RunAll({2}); });
+  const auto result = RunAll({1}, {.force = true})[0];
+  second.join();
+  ASSERT_OK(result.status());
+  ASSERT_EQ(result->members.size(), 2u);
+  EXPECT_EQ(result->replication, 2u);
+  // Whatever began with the same flags elsewhere is another cluster.
+  EXPECT_NE(result->id, ClusterId(spec_));
+  EXPECT_EQ(node(2).store().initial_cluster(), *result);
+  node(3).Start(spec_);
+  EXPECT_THAT(RunAll({3})[0].status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("began without node 3")));
+}
+
+TEST_F(BootstrapTest, NothingIsForcedWithoutAMajority) {
+  node(1).Start(spec_);
+  EXPECT_THAT(WaitsFor(1, {.force = true}),
+              HasSubstr("not without a majority"));
+}
+
+// U8: others have begun.
+TEST_F(BootstrapTest, AWipedNodeForcesNothing) {
+  StartAll();
+  RunAll({1, 2, 3});
+  node(1).Stop();
+  node(3).Stop();
+  std::filesystem::remove_all(DirectoryOf(1));
+  node(1).Start(spec_);
+  EXPECT_THAT(RunAll({1}, {.force = true})[0].status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("replace the member")));
 }
 
 }  // namespace

@@ -110,6 +110,9 @@ class GrpcTransport::Impl final
   Peer* FindPeerLocked(base::PartitionId partition, raft::ReplicaId replica)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Peer& PeerLocked(const Remote& remote) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // With the address that the node has now.
+  const Remote& ResolvedLocked(const Remote& remote) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Everybody that this node may have to send to.
   std::set<Remote> NeededLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ScheduleSweep();
@@ -135,6 +138,7 @@ void GrpcTransport::Impl::Start(Sink sink) {
     base::MutexLock lock(mu_);
     CHECK(!sink_.has_value());
     shared_->address = sink.address;
+    if (!sink.cluster.empty()) shared_->self.cluster = sink.cluster;
     if (sink.routes != nullptr) {
       shared_->greeting = [routes = sink.routes, self = shared_->self.node] {
         return routes->FrameOf(self);
@@ -192,7 +196,16 @@ Peer* GrpcTransport::Impl::FindPeerLocked(base::PartitionId partition,
     counters().Count(Drop::kNoAddress);
     return nullptr;
   }
-  return &PeerLocked(*remote);
+  return &PeerLocked(ResolvedLocked(*remote));
+}
+
+const Remote& GrpcTransport::Impl::ResolvedLocked(const Remote& remote) const {
+  for (const Remote& node : nodes_) {
+    if (node.node == remote.node && node.incarnation == remote.incarnation) {
+      return node;
+    }
+  }
+  return remote;
 }
 
 void GrpcTransport::Impl::SetMembers(base::PartitionId partition,
@@ -203,16 +216,17 @@ void GrpcTransport::Impl::SetMembers(base::PartitionId partition,
   if (!running()) return;
   for (const raft::Member& member : members) {
     if (member.node == shared_->self.node) continue;
-    PeerLocked({.node = member.node,
-                .incarnation = member.incarnation,
-                .address = member.peer_address});
+    PeerLocked(ResolvedLocked({.node = member.node,
+                               .incarnation = member.incarnation,
+                               .address = member.peer_address}));
   }
 }
 
 std::set<Remote> GrpcTransport::Impl::NeededLocked() const {
   std::set<Remote> needed;
   for (const Remote& remote : members_.Remotes()) {
-    if (remote.node != shared_->self.node) needed.insert(remote);
+    if (remote.node == shared_->self.node) continue;
+    needed.insert(ResolvedLocked(remote));
   }
   for (const Remote& remote : nodes_) {
     if (remote.node != shared_->self.node) needed.insert(remote);

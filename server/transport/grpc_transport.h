@@ -70,6 +70,8 @@ class GrpcTransport final : public partition::Transport {
     std::function<void(const UnknownReplica&)> on_unknown;
     // Where others reach this node's peer API.
     std::string address;
+    // The cluster's id, where it was not known before.
+    std::string cluster;
     // Learns what others tell, and what it knows of this node's own leaders is
     // told to each. May be null; else lives as long as the transport.
     Routes* routes = nullptr;
@@ -82,8 +84,10 @@ class GrpcTransport final : public partition::Transport {
   // the streams. May be called again.
   void Stop();
 
-  // The nodes of the cluster: those without a partition in common with this one
-  // are told its routes, too, and tell theirs.
+  // The nodes of the cluster, and where they are now: those without a partition
+  // in common with this one are told its routes, too, and tell theirs. What is
+  // said here of a node's address counts more than what a partition says, which
+  // changes only with a majority.
   void SetNodes(std::vector<Remote> nodes);
 
   // This node leads a partition: told to all others. A route that gets lost is

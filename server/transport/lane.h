@@ -46,7 +46,7 @@ struct LaneShared {
         image_pacer(options.image_bytes_per_second) {}
 
   const Options options;
-  const Self self;
+  Self self;  // Constant once the transport has started.
   partition::Executor& timer;
   base::Clock& clock;
   Counters counters;
