@@ -302,7 +302,7 @@ Result Map::Clear(Context& context) {
   context.CancelTimers(kTtlTimers);
   if (small || !listeners) {
     rows_.Clear();
-    FinishClear();
+    FinishClear(context);
   } else {
     last_clear_ = context.index();
     clears_.Insert(last_clear_, {});
@@ -496,10 +496,7 @@ void Map::Reap(Context& context, const std::string& key) {
     context.Publish(clear, key, RemovedOutput(key, row, /*expired=*/false));
   }
   rows_.Erase(key);
-  if (--dead_ == 0) {
-    context.CancelTimer(kClearTimer);
-    FinishClear();
-  }
+  if (--dead_ == 0) FinishClear(context);
 }
 
 void Map::ReapSlice(Context& context) {
@@ -515,7 +512,9 @@ void Map::ReapSlice(Context& context) {
   context.SetTimer(kClearTimer, session::kAtOnce);
 }
 
-void Map::FinishClear() {
+// Nothing of it may stay, or replicas that load the rows would differ.
+void Map::FinishClear(Context& context) {
+  context.CancelTimer(kClearTimer);
   if (!clears_.empty()) clears_.Clear();
   last_clear_ = 0;
   dead_ = 0;

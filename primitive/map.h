@@ -105,7 +105,7 @@ class Map final : public session::Primitive {
   // Removes a dead row and sends its event.
   void Reap(Context& context, const std::string& key);
   void ReapSlice(Context& context);
-  void FinishClear();
+  void FinishClear(Context& context);
 
   session::Table<std::string, MapRow> rows_;
   session::Table<uint64_t, MapClearRow> clears_;  // Empty but for large Clears.
