@@ -73,6 +73,8 @@ Json ToJson(const admin::PartitionStatus& partition) {
   object["durable_index"] = partition.durable_index();
   object["image_index"] = partition.image_index();
   object["machine_version"] = partition.machine_version();
+  object["machine_version_max"] = partition.machine_version_max();
+  object["machine_version_since"] = partition.machine_version_since();
   object["index"] = partition.index();
   object["sessions"] = partition.sessions();
   object["primitives"] = partition.primitives();

@@ -1,5 +1,6 @@
 #include "partition/driver.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -28,6 +29,11 @@ std::string CheckpointCommand() {
   disk::Command command;
   command.mutable_checkpoint();
   return command.SerializeAsString();
+}
+
+uint32_t TicksOf(uint64_t ns, const Options& options) {
+  return static_cast<uint32_t>(
+      std::max<uint64_t>(1, ns / options.raft.tick_ns));
 }
 
 }  // namespace
@@ -62,6 +68,9 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
       transfers_(options.raft.election_ticks + 1),
       member_changes_(self_, MemberLimits()),
+      versions_(self_, options.limits.machine_version_max,
+                TicksOf(options.version_ask_ns, options),
+                options.version_settle_rounds),
       held_(options.stream_hold_ns, options.mailbox_bytes_max),
       admit_command_(std::make_unique<disk::Command>()),
       replay_end_(core_->last_index()) {
@@ -244,6 +253,8 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
     status.durable_index = core_->persisted_index();
     status.image_index = checkpointer_.image().position.index;
     status.machine_version = state_machine_->machine_version();
+    status.machine_version_max = versions_.known_max();
+    status.machine_version_since = state_machine_->version_since();
     status.index = state_machine_->index();
     status.log_time_ns = state_machine_->time_ns();
     status.state_bytes = state_machine_->size_bytes();
@@ -632,6 +643,7 @@ void Driver::OnSoftState(const raft::SoftState& state) {
     pending_bytes_ = 0;
     tick_in_flight_ = raft::Index{};
     checkpoint_in_flight_ = raft::Index{};
+    version_in_flight_ = raft::Index{};
     transfers_.LeadershipEnded();
     member_changes_.LeadershipEnded(*core_);
   }
@@ -698,6 +710,7 @@ void Driver::OnTick() {
   }
   ReleaseHeld();
   transfers_.Tick();
+  TickVersions();
 
   if (core_->role() != raft::Role::kLeader || stopped_) return;
   if (disk_is_low) transfers_.GiveUp(*core_);

@@ -25,6 +25,7 @@
 #include "partition/partition.h"
 #include "partition/reads.h"
 #include "partition/transfers.h"
+#include "partition/versions.h"
 #include "raft/raft.h"
 #include "session/state_machine.h"
 #include "storage/log_store.h"
@@ -54,6 +55,7 @@ class Driver : public Partition {
   void Tick() override;
   void Step(std::vector<raft::Message> messages) override;
   void StepImage(ImageMessage message) override;
+  void StepNote(Note note) override;
   void Propose(CommandRequest request,
                Completion<session::Applied> completion) override;
   StreamId OpenStream(CommandRequest request,
@@ -150,6 +152,15 @@ class Driver : public Partition {
   MemberChanges::Limits MemberLimits() const;
   void TickMembers();
 
+  // --- driver_notes.cc ------------------------------------------------------
+  void Handle(raft::ReplicaId from, const VersionAsked& asked);
+  void Handle(raft::ReplicaId from, const VersionKnown& known);
+  void Handle(raft::ReplicaId from, const DigestReport& report);
+  void Handle(raft::ReplicaId from, const ImageWanted& wanted);
+  void Handle(raft::ReplicaId from, const ImageOffered& offered);
+  void SendNotes(std::vector<Note> notes);
+  void TickVersions();
+
   void RefuseItem(ProposeItem item, Refusal refusal);
   void RefuseItem(QueryItem item, Refusal refusal);
   void RefuseItems(HeldStreams::Items items, const Refusal& refusal);
@@ -191,6 +202,7 @@ class Driver : public Partition {
   Reads reads_;
   Transfers transfers_;
   MemberChanges member_changes_;
+  Versions versions_;
   HeldStreams held_;
 
   std::vector<MailboxItem> turn_items_;
@@ -211,6 +223,7 @@ class Driver : public Partition {
   // Our own last proposals; not above applied: none is on its way.
   raft::Index tick_in_flight_;
   raft::Index checkpoint_in_flight_;
+  raft::Index version_in_flight_;
   bool started_ = false;
   bool stopped_ = false;
   std::string problem_;  // Not empty: fenced.

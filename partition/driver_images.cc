@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "partition/driver.h"
 
@@ -41,6 +42,11 @@ ImageReceiver::Hooks Driver::ReceiverHooks() {
       .refused =
           [this](const raft::Position& image) {
             core_->SnapshotInstalled(image, /*installed=*/false);
+          },
+      .unknown =
+          [this](absl::Status status) {
+            Fail(absl::FailedPreconditionError(absl::StrCat(
+                "partition ", options_.id.value(), ": ", status.message())));
           },
       .failed = [this](absl::Status status) { FailOfDisk(std::move(status)); },
   };

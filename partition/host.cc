@@ -119,6 +119,10 @@ void Host::ReceiveImage(base::PartitionId partition, ImageMessage message) {
   if (Partition* found = Find(partition)) found->StepImage(std::move(message));
 }
 
+void Host::ReceiveNote(base::PartitionId partition, Note note) {
+  if (Partition* found = Find(partition)) found->StepNote(std::move(note));
+}
+
 Partition* Host::Find(base::PartitionId id) const {
   auto found = impl_->partitions.find(id);
   return found == impl_->partitions.end() ? nullptr : found->second.get();

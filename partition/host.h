@@ -57,6 +57,7 @@ class Host : public Receiver {
   void Receive(base::PartitionId partition,
                std::vector<raft::Message> messages) override;
   void ReceiveImage(base::PartitionId partition, ImageMessage message) override;
+  void ReceiveNote(base::PartitionId partition, Note note) override;
 
   // Null: not on this node.
   Partition* Find(base::PartitionId id) const;

@@ -42,6 +42,9 @@ struct ImageChunk {
   bool gone = false;
   // In (table, key) order.
   std::vector<storage::ImageRow> rows;
+  // Of the image; in every chunk, since rows of a version that the follower
+  // does not know need not decode.
+  uint32_t machine_version = 0;
   // Behind `rows` there is nothing; then `pointer` says what all rows must sum
   // up to. Its generation is the leader's, without meaning elsewhere.
   bool last = false;

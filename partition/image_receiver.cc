@@ -150,6 +150,12 @@ void ImageReceiver::Handle(ImageChunk chunk) {
     return GiveUp(
         absl::UnavailableError("its leader does not have it any more"));
   }
+  if (absl::Status known =
+          transfer.state_machine->CanLoad(chunk.machine_version);
+      !known.ok()) {
+    GiveUp(known);
+    return hooks_.unknown(std::move(known));
+  }
   // Only the answer to the last question.
   if (!transfer.asked || chunk.after != transfer.after) return;
   if (chunk.rows.empty() && !chunk.last) return;

@@ -59,6 +59,8 @@ class ImageReceiver {
         installed;
     // The transfer is over without success.
     std::function<void(const raft::Position& image)> refused;
+    // The image is of a version that this replica does not know.
+    std::function<void(absl::Status)> unknown;
     // A write failed: this replica is fenced.
     std::function<void(absl::Status)> failed;
   };

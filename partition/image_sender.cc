@@ -111,6 +111,7 @@ void ImageSender::Answer(raft::ReplicaId follower, uint64_t number,
                    .position = transfer->position,
                    .after = std::move(transfer->answering.after),
                    .rows = std::move(slice->rows),
+                   .machine_version = transfer->pointer.machine_version,
                    .last = slice->last};
   if (chunk.last) chunk.pointer = transfer->pointer;
   hooks_.send(std::move(chunk));

@@ -154,6 +154,10 @@ class ImageTransferTest : public ::testing::Test {
                 [this](const raft::Position& image) {
                   refused_.push_back(image.index.value());
                 },
+            .unknown =
+                [this](absl::Status status) {
+                  unknown_ = std::string(status.message());
+                },
             .failed =
                 [this](absl::Status status) { ADD_FAILURE() << status; }});
   }
@@ -306,6 +310,7 @@ class ImageTransferTest : public ::testing::Test {
   int sealed_ = 0;
   std::vector<uint64_t> installed_;
   std::vector<uint64_t> refused_;
+  std::string unknown_;
   std::unique_ptr<session::StateMachine> state_machine_;
 };
 
@@ -325,6 +330,24 @@ TEST_F(ImageTransferTest, ImageIsInstalledBesideTheOldOneAndReplacesIt) {
   EXPECT_LT(largest_, 20u);
   EXPECT_LT(sent_bytes_, receiver_->received_bytes());
   EXPECT_FALSE(receiver_->is_receiving());
+}
+
+TEST_F(ImageTransferTest, ImageOfANewerVersionStopsTheFollower) {  // U39
+  const MadeImage image(20, 100);
+  LeaderHas(image);
+  storage::LogWrite write;
+  write.partition = kPartition;
+  write.image = image.pointer(leader_generation_);
+  write.image->machine_version = session::kMachineVersionNext;
+  leader_store_->Write(std::move(write));
+  leader_store_->SyncStep();
+  Offer(image);
+  Run(kSecond);
+  EXPECT_EQ(unknown_,
+            "the image needs machine version 2 and this binary knows 1; "
+            "install a newer multiraft on this node");
+  EXPECT_THAT(refused_, ElementsAre(image.position().index.value()));
+  EXPECT_THAT(installed_, IsEmpty());
 }
 
 TEST_F(ImageTransferTest, EmptyImageIsInstalledToo) {

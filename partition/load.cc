@@ -15,6 +15,7 @@ constexpr size_t kReadBytes = 1 << 20;
 absl::Status LoadImage(const Options& options, const Ports& ports,
                        const storage::ImagePointer& pointer,
                        session::StateMachine& state_machine) {
+  RETURN_IF_ERROR(state_machine.CanLoad(pointer.machine_version));
   ASSIGN_OR_RETURN(std::unique_ptr<storage::ImageReader> reader,
                    ports.store.OpenImage(options.id));
   while (true) {

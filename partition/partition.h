@@ -87,6 +87,12 @@ struct Options {
   // A new member that is silent for so long is waited for no longer.
   uint64_t member_silent_ns = 60'000'000'000;
 
+  // While the partition is at an older version than this replica knows, its
+  // leader asks the others so often, and raises it when all have known a newer
+  // one so often in a row.
+  uint64_t version_ask_ns = 1'000'000'000;
+  uint32_t version_settle_rounds = 5;
+
   // A query waits this long for max_received_index; then Unavailable.
   uint64_t query_wait_ns = 5'000'000'000;
   // Stream requests wait this long for a leader before Unavailable (a driver
@@ -138,8 +144,10 @@ struct PartitionStatus {
   raft::SoftState soft_state;
   raft::Index first_index, last_index, commit_index, applied_index,
       durable_index, image_index;
-  uint32_t machine_version = 0;
-  uint64_t index = 0;  // The client-visible one.
+  uint32_t machine_version = 0;        // Of the partition.
+  uint32_t machine_version_max = 0;    // What this replica knows.
+  uint64_t machine_version_since = 0;  // StateMachine::version_since.
+  uint64_t index = 0;                  // The client-visible one.
   uint64_t log_time_ns = 0;
   uint64_t state_bytes = 0;
   session::Counts counts;
@@ -192,6 +200,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // Messages from the node's peers.
   virtual void Step(std::vector<raft::Message> messages) = 0;
   virtual void StepImage(ImageMessage message) = 0;
+  virtual void StepNote(Note note) = 0;
 
   // Proposes a command and completes when it was applied and answered, which
   // for a waiting command may be hours later. Sending the same key again

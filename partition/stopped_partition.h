@@ -24,6 +24,7 @@ class StoppedPartition : public Partition {
   void Tick() override {}
   void Step(std::vector<raft::Message>) override {}
   void StepImage(ImageMessage) override {}
+  void StepNote(Note) override {}
   void Propose(CommandRequest request,
                Completion<session::Applied> completion) override;
   StreamId OpenStream(CommandRequest request,

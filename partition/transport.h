@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "partition/image_message.h"
+#include "partition/note.h"
 #include "raft/configuration.h"
 #include "raft/message.h"
 
@@ -34,6 +35,9 @@ class Transport {
   // As Send, for the rows of an image: on a stream of their own, so that they
   // delay nothing else.
   virtual void SendImage(base::PartitionId partition, ImageMessage message) = 0;
+
+  // As Send, and as good as never in its way: notes are few and small.
+  virtual void SendNote(base::PartitionId partition, Note note) = 0;
 };
 
 // Gets what arrives. Called from threads of the transport, which it must not
@@ -46,6 +50,7 @@ class Receiver {
                        std::vector<raft::Message> messages) = 0;
   virtual void ReceiveImage(base::PartitionId partition,
                             ImageMessage message) = 0;
+  virtual void ReceiveNote(base::PartitionId partition, Note note) = 0;
 };
 
 // For a node that is alone: there is nobody to send to.
@@ -55,6 +60,7 @@ class NoTransport : public Transport {
                   std::vector<raft::Member>) override {}
   void Send(base::PartitionId, std::vector<raft::Message>) override {}
   void SendImage(base::PartitionId, ImageMessage) override {}
+  void SendNote(base::PartitionId, Note) override {}
 };
 
 }  // namespace partition

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "session/state_machine_impl.h"
+#include "session/versions.h"
 
 namespace session {
 namespace {
@@ -32,9 +33,9 @@ Generation GenerationOf(const disk::SessionCommand& command) {
              : Generation::kMultiRaft;
 }
 
-std::string NewerVersion(absl::string_view what) {
-  return absl::StrCat(what, ": needs a machine version above ",
-                      kMachineVersionMax);
+std::string NewerVersion(absl::string_view what, uint32_t known) {
+  return absl::StrCat(what, ": needs a machine version above ", known,
+                      "; install a newer multiraft on this node");
 }
 
 }  // namespace
@@ -84,23 +85,24 @@ const disk::Command* StateMachine::Impl::Parse(absl::string_view payload,
                                                std::string& why) {
   auto* command =
       google::protobuf::Arena::CreateMessage<disk::Command>(&arena_);
+  const uint32_t known = admit_limits_.machine_version_max;
   if (!command->ParseFromArray(payload.data(),
                                static_cast<int>(payload.size()))) {
-    why = NewerVersion("an entry that does not decode");
+    why = NewerVersion("an entry that does not decode", known);
   } else if (command->kind_case() == disk::Command::KIND_NOT_SET) {
-    why = NewerVersion("an entry of an unknown kind");
+    why = NewerVersion("an entry of an unknown kind", known);
   } else if (command->has_set_version() &&
-             command->set_version().machine_version() > kMachineVersionMax) {
-    why = absl::StrCat("needs machine version ",
-                       command->set_version().machine_version());
+             command->set_version().machine_version() > known) {
+    why = NeedsVersion("the partition",
+                       command->set_version().machine_version(), known);
   } else if (command->has_session_command() &&
              command->session_command().operation_case() ==
                  disk::SessionCommand::OPERATION_NOT_SET) {
-    why = NewerVersion("a session command of an unknown kind");
+    why = NewerVersion("a session command of an unknown kind", known);
   } else if (command->has_session_command() &&
              command->session_command().generation() >
                  static_cast<uint32_t>(Generation::kRsm)) {
-    why = NewerVersion("a session command of an unknown API generation");
+    why = NewerVersion("a session command of an unknown API generation", known);
   } else {
     return command;
   }
@@ -124,9 +126,8 @@ void StateMachine::Impl::ApplyCommand(const disk::Command& command,
       log_time_.NextIndex();
       return ApplySessionCommand(command.session_command(), applied);
     case disk::Command::kSetVersion:
-      log_time_.set_machine_version(
-          std::max(log_time_.machine_version(),
-                   command.set_version().machine_version()));
+      log_time_.RaiseMachineVersion(command.set_version().machine_version(),
+                                    applied_log_index_);
       return;
     case disk::Command::kTick:
     case disk::Command::kCheckpoint:

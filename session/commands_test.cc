@@ -428,6 +428,41 @@ TEST_F(CommandsTest, WhatNobodyKnowsStopsThePartitionUnchanged) {
   EXPECT_EQ(Answer(Add(2)), "1");
 }
 
+TEST_F(CommandsTest, WhoStopsNamesTheVersionThatIsNeeded) {  // U39
+  multiraft::disk::v1::Command command;
+  command.mutable_set_version()->set_machine_version(kMachineVersionNext);
+  const Applied applied = replica_.Apply(command);
+  EXPECT_EQ(applied.outcome, Outcome::kCannotApply);
+  EXPECT_EQ(applied.message,
+            "the partition needs machine version 2 and this binary knows 1; "
+            "install a newer multiraft on this node");
+}
+
+TEST_F(CommandsTest, ANewVersionAppliesFromItsEntryOn) {
+  Limits limits;
+  limits.machine_version_max = kMachineVersionNext;
+  Replica replica(limits);
+  replica.Open();
+  EXPECT_EQ(replica.machine().version_since(), 0u);
+  multiraft::disk::v1::Command command;
+  command.mutable_set_version()->set_machine_version(kMachineVersionNext);
+  EXPECT_EQ(replica.Apply(command).outcome, Outcome::kNothing);
+  EXPECT_EQ(replica.machine().machine_version(), kMachineVersionNext);
+  EXPECT_EQ(replica.machine().version_since(), 2u);
+  // Again, and an older one: nothing.
+  replica.Apply(command);
+  command.mutable_set_version()->set_machine_version(1);
+  replica.Apply(command);
+  EXPECT_EQ(replica.machine().machine_version(), kMachineVersionNext);
+  EXPECT_EQ(replica.machine().version_since(), 2u);
+  // It is part of the image.
+  replica.Checkpoint();
+  replica.WriteImage();
+  EXPECT_EQ(
+      testing::Replica::Load(replica.image(), limits).machine().version_since(),
+      2u);
+}
+
 TEST_F(CommandsTest, AVersionThatIsKnownIsTaken) {
   multiraft::disk::v1::Command command;
   command.mutable_set_version()->set_machine_version(kMachineVersionMax);

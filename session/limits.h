@@ -9,9 +9,15 @@
 
 #include <cstdint>
 
+#include "session/versions.h"
+
 namespace session {
 
 struct Limits {
+  // What this replica knows; a partition that needs more stops here. Another
+  // than the default is for tests of upgrades.
+  uint32_t machine_version_max = kMachineVersionMax;
+
   // OpenSession. Outside: InvalidArgument.
   uint64_t session_timeout_min_ns = 100'000'000;         // 100 ms
   uint64_t session_timeout_max_ns = 86'400'000'000'000;  // 24 h

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "session/versions.h"
+
 namespace session {
 namespace {
 
@@ -29,6 +31,12 @@ uint64_t LogTime::DeadlineOf(const SessionRow& session) const {
     from = std::max(from, row_.grace_start_ns);
   }
   return AddTime(from, session.timeout_ns);
+}
+
+void LogTime::RaiseMachineVersion(uint32_t version, uint64_t log_index) {
+  if (version <= row_.machine_version) return;
+  row_.machine_version = version;
+  if (version >= kMachineVersionNext) row_.version_since = log_index;
 }
 
 void LogTime::Store() { table_.Put(kOnlyKey, row_); }

@@ -51,7 +51,9 @@ class LogTime {
     return row_.previous_grace_start_ns;
   }
   uint32_t machine_version() const { return row_.machine_version; }
-  void set_machine_version(uint32_t version) { row_.machine_version = version; }
+  uint64_t version_since() const { return row_.version_since; }
+  // Raises it, by the entry at `log_index`; it never goes back.
+  void RaiseMachineVersion(uint32_t version, uint64_t log_index);
   // A recovered partition goes on at an index nobody has seen.
   void set_index(uint64_t index) { row_.command_index = index; }
 

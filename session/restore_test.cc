@@ -231,6 +231,9 @@ TEST(RestoreTest, AnImageOfANewerVersionIsRefused) {
     ASSERT_TRUE(machine.LoadRow(row).ok());
   EXPECT_EQ(machine.FinishLoad(image.header).code(),
             absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(machine.CanLoad(kMachineVersionMax + 1).message(),
+            "the image needs machine version 2 and this binary knows 1; "
+            "install a newer multiraft on this node");
 }
 
 TEST(RestoreTest, ARecoveredPartitionGoesOnAtANewIndex) {

@@ -3,7 +3,8 @@
 //
 //   partition   command_index u64, time u64, term u64, grace_start u64,
 //               previous_grace_start u64, event_position u64,
-//               machine_version u32
+//               machine_version u32, and if that is kMachineVersionNext or
+//               above: version_since u64
 //   session     timeout u64, refreshed u64, mark_end u64
 //   primitive   type text, name_space text, name text, profile text
 //   user        closing u8
@@ -70,6 +71,7 @@ void PartitionRow::Encode(std::string& out) const {
   AppendU64(out, previous_grace_start_ns);
   AppendU64(out, event_position);
   AppendU32(out, machine_version);
+  if (machine_version >= kMachineVersionNext) AppendU64(out, version_since);
 }
 
 bool PartitionRow::Decode(absl::string_view bytes, PartitionRow& row) {
@@ -82,6 +84,8 @@ bool PartitionRow::Decode(absl::string_view bytes, PartitionRow& row) {
   row.previous_grace_start_ns = reader.U64();
   row.event_position = reader.U64();
   row.machine_version = reader.U32();
+  row.version_since =
+      row.machine_version >= kMachineVersionNext ? reader.U64() : 0;
   return reader.done();
 }
 

@@ -17,6 +17,7 @@
 
 #include "absl/strings/string_view.h"
 #include "session/types.h"
+#include "session/versions.h"
 
 namespace session {
 
@@ -29,11 +30,16 @@ struct PartitionRow {
   uint64_t previous_grace_start_ns = 0;  // And of the term before.
   uint64_t event_position = 0;           // Of the last event published.
   uint32_t machine_version = 0;
+  // From kMachineVersionNext on: the log index of the entry that set it.
+  uint64_t version_since = 0;
 
   bool operator==(const PartitionRow&) const = default;
   void Encode(std::string& out) const;
   static bool Decode(absl::string_view bytes, PartitionRow& row);
-  size_t size_bytes() const { return sizeof(*this); }
+  // The same in every binary, whatever fields it has.
+  size_t size_bytes() const {
+    return 56 + (machine_version >= kMachineVersionNext ? 8 : 0);
+  }
 };
 
 // TableId::kSessions.

@@ -44,9 +44,23 @@ TEST(RowsTest, Partition) {
                             .grace_start_ns = 4,
                             .previous_grace_start_ns = 5,
                             .event_position = 6,
-                            .machine_version = 7},
+                            .machine_version = 1},
                "01 0000000000000001 0000000000000002 0000000000000003 "
-               "0000000000000004 0000000000000005 0000000000000006 00000007");
+               "0000000000000004 0000000000000005 0000000000000006 00000001");
+}
+
+TEST(RowsTest, PartitionOfTheNextVersion) {
+  ExpectGolden(PartitionRow{.command_index = 1,
+                            .time_ns = 2,
+                            .term = 3,
+                            .grace_start_ns = 4,
+                            .previous_grace_start_ns = 5,
+                            .event_position = 6,
+                            .machine_version = kMachineVersionNext,
+                            .version_since = 7},
+               "01 0000000000000001 0000000000000002 0000000000000003 "
+               "0000000000000004 0000000000000005 0000000000000006 00000002 "
+               "0000000000000007");
 }
 
 TEST(RowsTest, Session) {

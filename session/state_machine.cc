@@ -8,6 +8,7 @@
 #include "base/coding.h"
 #include "base/status_macros.h"
 #include "session/state_machine_impl.h"
+#include "session/versions.h"
 
 namespace session {
 namespace {
@@ -250,6 +251,13 @@ bool StateMachine::Impl::EncodeSlice(size_t rows_max, size_t bytes_max,
   return true;
 }
 
+absl::Status StateMachine::Impl::CanLoad(uint32_t machine_version) const {
+  const uint32_t known = admit_limits_.machine_version_max;
+  if (machine_version <= known) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      NeedsVersion("the image", machine_version, known));
+}
+
 absl::Status StateMachine::Impl::LoadRow(const EncodedRow& row) {
   RETURN_IF_ERROR(tables_.LoadRow(row));
   if (row.table != TableId::kPrimitives) return absl::OkStatus();
@@ -261,11 +269,7 @@ absl::Status StateMachine::Impl::LoadRow(const EncodedRow& row) {
 }
 
 absl::Status StateMachine::Impl::FinishLoad(const ImageHeader& header) {
-  if (header.machine_version > kMachineVersionMax) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the image needs machine version ", header.machine_version,
-                     ", this one knows ", kMachineVersionMax));
-  }
+  RETURN_IF_ERROR(CanLoad(header.machine_version));
   RETURN_IF_ERROR(tables_.FinishLoad(header.digest));
   applied_log_index_ = header.log_index;
   header_ = header;
@@ -412,6 +416,9 @@ uint64_t StateMachine::dirty_bytes() const {
 uint64_t StateMachine::dirty_rows() const {
   return impl_->tables().dirty_rows();
 }
+absl::Status StateMachine::CanLoad(uint32_t machine_version) const {
+  return impl_->CanLoad(machine_version);
+}
 absl::Status StateMachine::LoadRow(const EncodedRow& row) {
   return impl_->LoadRow(row);
 }
@@ -425,6 +432,9 @@ uint64_t StateMachine::index() const { return impl_->log_time().index(); }
 uint64_t StateMachine::time_ns() const { return impl_->log_time().time_ns(); }
 uint32_t StateMachine::machine_version() const {
   return impl_->log_time().machine_version();
+}
+uint64_t StateMachine::version_since() const {
+  return impl_->log_time().version_since();
 }
 uint64_t StateMachine::size_bytes() const {
   return impl_->tables().size_bytes();

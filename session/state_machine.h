@@ -24,17 +24,13 @@
 #include "session/registry.h"
 #include "session/table_set.h"
 #include "session/types.h"
+#include "session/versions.h"
 
 namespace multiraft::disk::v1 {
 class Command;
 }
 
 namespace session {
-
-// The behaviour this binary knows. Apply branches on the partition's version
-// and on nothing else (design: versions).
-inline constexpr uint32_t kMachineVersionMin = 1;
-inline constexpr uint32_t kMachineVersionMax = 1;
 
 // A committed entry.
 struct LogEntry {
@@ -216,6 +212,9 @@ class StateMachine {
 
   // --- Load -----------------------------------------------------------------
 
+  // FailedPrecondition, naming the version needed: rows of an image of
+  // `machine_version` are not for this replica, and need not even decode.
+  absl::Status CanLoad(uint32_t machine_version) const;
   // Into an empty state machine, in (table, key) order, then FinishLoad.
   // DataLoss: a row that does not decode, or a sum that is not the header's.
   absl::Status LoadRow(const EncodedRow& row);
@@ -227,6 +226,9 @@ class StateMachine {
   uint64_t index() const;  // The client-visible one.
   uint64_t time_ns() const;
   uint32_t machine_version() const;
+  // The log index of the entry that set it, if the version has that
+  // (kMachineVersionNext); 0 otherwise.
+  uint64_t version_since() const;
   uint64_t size_bytes() const;
   Counts counts() const;
   std::vector<SessionInfo> ListSessions(SessionId after, size_t max) const;

@@ -66,6 +66,7 @@ class StateMachine::Impl {
                    std::vector<EncodedRow>& rows);
   const ImageHeader& image_header() const { return header_; }
 
+  absl::Status CanLoad(uint32_t machine_version) const;
   absl::Status LoadRow(const EncodedRow& row);
   absl::Status FinishLoad(const ImageHeader& header);
 

@@ -219,6 +219,9 @@ class ChangingTransport : public partition::Transport {
                  partition::ImageMessage message) override {
     transport_.SendImage(partition, std::move(message));
   }
+  void SendNote(base::PartitionId partition, partition::Note note) override {
+    transport_.SendNote(partition, std::move(note));
+  }
 
  protected:
   virtual void Change(base::PartitionId partition, raft::Message& message) = 0;

@@ -31,6 +31,11 @@ class Network::Port : public partition::Transport {
     network_.Send(node_, partition, to, std::move(message));
   }
 
+  void SendNote(base::PartitionId partition, partition::Note note) override {
+    const raft::ReplicaId to = note.to;
+    network_.Send(node_, partition, to, std::move(note));
+  }
+
  private:
   Network& network_;
   const base::NodeId node_;
@@ -97,6 +102,8 @@ void Network::Arrive(base::NodeId from, base::NodeId to,
     std::vector<raft::Message> messages;
     messages.push_back(std::move(*message));
     receiver->second->Receive(partition, std::move(messages));
+  } else if (auto* note = std::get_if<partition::Note>(&parcel)) {
+    receiver->second->ReceiveNote(partition, std::move(*note));
   } else {
     receiver->second->ReceiveImage(
         partition, std::get<partition::ImageMessage>(std::move(parcel)));

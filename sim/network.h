@@ -62,8 +62,9 @@ class Network {
 
  private:
   class Port;
-  // What is under way at once: some messages, or a piece of an image.
-  using Parcel = std::variant<raft::Message, partition::ImageMessage>;
+  // What is under way at once.
+  using Parcel =
+      std::variant<raft::Message, partition::ImageMessage, partition::Note>;
 
   // Replica `replica` of `partition` lives on `node`.
   void Place(base::PartitionId partition, raft::ReplicaId replica,

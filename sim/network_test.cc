@@ -34,6 +34,9 @@ class NetworkTest : public testing::Test, public partition::Receiver {
   void ReceiveImage(base::PartitionId, partition::ImageMessage) override {
     FAIL() << "no image was sent";
   }
+  void ReceiveNote(base::PartitionId, partition::Note) override {
+    FAIL() << "no note was sent";
+  }
   void Send(uint64_t number) {
     port_->Send(kPartition, {{.from = raft::ReplicaId{1},
                               .to = raft::ReplicaId{2},

@@ -81,6 +81,8 @@ void Fill(const partition::PartitionStatus& from, admin::PartitionStatus& to) {
   to.set_durable_index(from.durable_index.value());
   to.set_image_index(from.image_index.value());
   to.set_machine_version(from.machine_version);
+  to.set_machine_version_max(from.machine_version_max);
+  to.set_machine_version_since(from.machine_version_since);
   to.set_index(from.index);
   to.set_sessions(from.counts.sessions);
   to.set_primitives(from.counts.primitives);

@@ -15,6 +15,7 @@
 #include "raft/codec.h"
 #include "server/transport/image_codec.h"
 #include "server/transport/lane.h"
+#include "server/transport/note_codec.h"
 #include "server/transport/peer_service.h"
 
 namespace server::transport {
@@ -80,6 +81,8 @@ class GrpcTransport::Impl final
       ABSL_LOCKS_EXCLUDED(mu_);
   void SendImage(base::PartitionId partition, partition::ImageMessage message)
       ABSL_LOCKS_EXCLUDED(mu_);
+  void SendNote(base::PartitionId partition, const partition::Note& note)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   void SetNodes(std::vector<Remote> nodes) ABSL_LOCKS_EXCLUDED(mu_);
   void Announce(const Route& route) ABSL_LOCKS_EXCLUDED(mu_);
@@ -101,6 +104,12 @@ class GrpcTransport::Impl final
   void DeliverMessages(const Remote& sender, v1::Frame& frame)
       ABSL_LOCKS_EXCLUDED(mu_);
   void DeliverImages(const Remote& sender, const v1::Frame& frame)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void DeliverNotes(const Remote& sender, const v1::Frame& frame)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Who gets a message that is no raft message; null: nobody.
+  partition::Receiver* ReceiverOf(base::PartitionId partition, uint64_t from,
+                                  uint64_t to, const Remote& sender)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   bool running() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -296,6 +305,19 @@ void GrpcTransport::Impl::SendImage(base::PartitionId partition,
   lane->Flush(/*can_wait=*/false);
 }
 
+void GrpcTransport::Impl::SendNote(base::PartitionId partition,
+                                   const partition::Note& note) {
+  std::shared_ptr<Lane> lane;
+  {
+    base::MutexLock lock(mu_);
+    Peer* const peer = FindPeerLocked(partition, note.to);
+    if (peer == nullptr) return;
+    lane = peer->control;
+  }
+  lane->PushFrame(EncodeNoteFrame(partition, note));
+  lane->Flush(/*can_wait=*/false);
+}
+
 void GrpcTransport::Impl::ScheduleSweep() {
   shared_->timer.PostAfter(kSweepNs, [impl = weak_from_this()] {
     if (auto held = impl.lock()) held->Sweep();
@@ -397,6 +419,7 @@ void GrpcTransport::Impl::Deliver(const Remote& sender, v1::Frame& frame) {
   counters().frames_received.fetch_add(1, std::memory_order_relaxed);
   if (frame.messages_size() != 0) DeliverMessages(sender, frame);
   if (frame.images_size() != 0) DeliverImages(sender, frame);
+  if (frame.notes_size() != 0) DeliverNotes(sender, frame);
   if (frame.routes_size() != 0) {
     Routes* routes = nullptr;
     {
@@ -482,19 +505,41 @@ void GrpcTransport::Impl::DeliverImages(const Remote& sender,
       continue;
     }
     const base::PartitionId partition(proto.partition());
-    partition::Receiver* receiver = nullptr;
-    {
-      base::MutexLock lock(mu_);
-      if (!running()) return;
-      receiver = &sink_->receiver;
-      if (!Pass(members_.Judge(partition, raft::ReplicaId(proto.from()),
-                               raft::ReplicaId(proto.to()), sender))) {
-        continue;
-      }
-    }
-    counters().messages_received.fetch_add(1, std::memory_order_relaxed);
+    partition::Receiver* const receiver =
+        ReceiverOf(partition, proto.from(), proto.to(), sender);
+    if (receiver == nullptr) continue;
     receiver->ReceiveImage(partition, *std::move(message));
   }
+}
+
+void GrpcTransport::Impl::DeliverNotes(const Remote& sender,
+                                       const v1::Frame& frame) {
+  for (const v1::Note& proto : frame.notes()) {
+    absl::StatusOr<partition::Note> note = DecodeNote(proto);
+    if (!note.ok()) {
+      counters().Count(absl::IsDataLoss(note.status()) ? Drop::kChecksum
+                                                       : Drop::kMalformed);
+      continue;
+    }
+    const base::PartitionId partition(proto.partition());
+    partition::Receiver* const receiver =
+        ReceiverOf(partition, proto.from(), proto.to(), sender);
+    if (receiver == nullptr) continue;
+    receiver->ReceiveNote(partition, *std::move(note));
+  }
+}
+
+partition::Receiver* GrpcTransport::Impl::ReceiverOf(
+    base::PartitionId partition, uint64_t from, uint64_t to,
+    const Remote& sender) {
+  base::MutexLock lock(mu_);
+  if (!running() || !Pass(members_.Judge(partition, raft::ReplicaId(from),
+                                         raft::ReplicaId(to), sender))) {
+    return nullptr;
+  }
+  counters().messages_received.fetch_add(1, std::memory_order_relaxed);
+  // Stop waits until its caller is back, so it lives.
+  return &sink_->receiver;
 }
 
 // --- The door ---------------------------------------------------------------
@@ -525,6 +570,11 @@ void GrpcTransport::Send(base::PartitionId partition,
 void GrpcTransport::SendImage(base::PartitionId partition,
                               partition::ImageMessage message) {
   impl_->SendImage(partition, std::move(message));
+}
+
+void GrpcTransport::SendNote(base::PartitionId partition,
+                             partition::Note note) {
+  impl_->SendNote(partition, note);
 }
 
 void GrpcTransport::SetNodes(std::vector<Remote> nodes) {

@@ -101,6 +101,7 @@ class GrpcTransport final : public partition::Transport {
             std::vector<raft::Message> messages) override;
   void SendImage(base::PartitionId partition,
                  partition::ImageMessage message) override;
+  void SendNote(base::PartitionId partition, partition::Note note) override;
 
   const Counters& counters() const;
   std::vector<PeerState> peers() const;

@@ -76,6 +76,10 @@ class FakeReceiver : public partition::Receiver {
     base::MutexLock lock(mu_);
     images_.push_back(std::move(message));
   }
+  void ReceiveNote(PartitionId, partition::Note note) override {
+    base::MutexLock lock(mu_);
+    notes_.push_back(std::move(note));
+  }
 
   void HoldAppends(bool hold) {
     base::MutexLock lock(mu_);
@@ -90,6 +94,10 @@ class FakeReceiver : public partition::Receiver {
   size_t images() const {
     base::MutexLock lock(mu_);
     return images_.size();
+  }
+  std::vector<partition::Note> notes() const {
+    base::MutexLock lock(mu_);
+    return notes_;
   }
   std::vector<Message> Of(PartitionId partition) const {
     base::MutexLock lock(mu_);
@@ -110,6 +118,7 @@ class FakeReceiver : public partition::Receiver {
   base::CondVar changed_;
   std::map<PartitionId, std::vector<Message>> messages_ ABSL_GUARDED_BY(mu_);
   std::vector<partition::ImageMessage> images_ ABSL_GUARDED_BY(mu_);
+  std::vector<partition::Note> notes_ ABSL_GUARDED_BY(mu_);
   size_t count_ ABSL_GUARDED_BY(mu_) = 0;
   bool hold_appends_ ABSL_GUARDED_BY(mu_) = false;
 };
@@ -537,6 +546,24 @@ TEST(GrpcTransportTest, ImagesArePacedAndDelayNoVotes) {
   ASSERT_TRUE(WaitUntil([&] { return b.receiver().images() == kChunks; }));
   // All but the first waited an eighth of a second each.
   EXPECT_GE(base::SystemClock().MonotonicNanos() - start, 850'000'000);
+}
+
+TEST(GrpcTransportTest, NotesArriveAndThoseOfStrangersDoNot) {
+  Node a(1), b(2);
+  Meet({&a, &b});
+  StartAll({&a, &b});
+  const auto send = [&](uint64_t from) {
+    a.transport().SendNote(
+        kPartition, {.from = ReplicaId{from},
+                     .to = ReplicaId{2},
+                     .body = partition::VersionAsked{.term = raft::Term{4}}});
+  };
+  send(2);  // Which lives elsewhere.
+  send(1);
+  ASSERT_TRUE(WaitUntil([&] { return !b.receiver().notes().empty(); }));
+  const partition::Note note = b.receiver().notes().front();
+  EXPECT_EQ(note.from, ReplicaId{1});
+  EXPECT_EQ(std::get<partition::VersionAsked>(note.body).term, raft::Term{4});
 }
 
 // --- Peers that misbehave ---------------------------------------------------

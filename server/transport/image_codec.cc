@@ -65,6 +65,7 @@ void Fill(ImageChunk&& chunk, v1::ImageBody& out) {
     to.set_value(std::move(row.value));
   }
   body.set_last(chunk.last);
+  body.set_machine_version(chunk.machine_version);
   if (chunk.last) Fill(chunk.pointer, *body.mutable_pointer());
 }
 
@@ -118,6 +119,7 @@ absl::StatusOr<ImageRequest> RequestOf(v1::ImageRequest& body) {
 absl::StatusOr<ImageChunk> ChunkOf(v1::ImageChunk& body) {
   ImageChunk chunk{.position = PositionOf(body.position()),
                    .gone = body.gone(),
+                   .machine_version = body.machine_version(),
                    .last = body.last()};
   ASSIGN_OR_RETURN(chunk.after, AfterOf(body));
   chunk.rows.reserve(static_cast<size_t>(body.rows_size()));
