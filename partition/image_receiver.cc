@@ -39,13 +39,18 @@ void ImageReceiver::Offer(const raft::SnapshotInstall& install,
                           raft::Index applied) {
   if (stopped_) return;
   if (transfer_ != nullptr && transfer_->sealed) {
-    if (next_.has_value()) hooks_.refused(next_->position);
+    // Offered again it is the same offer: refusing the first would refuse both,
+    // and the core would not know the image that is installed then.
+    if (next_.has_value() && next_->position != install.position) {
+      hooks_.refused(next_->position);
+    }
     next_ = install;
     return;
   }
   if (transfer_ != nullptr) {
-    GiveUp(absl::AbortedError(absl::StrCat(
+    const raft::Position dropped = Drop(absl::AbortedError(absl::StrCat(
         "the one at ", install.position.index.value(), " is offered")));
+    if (dropped != install.position) hooks_.refused(dropped);
   }
   if (install.position.index <= applied || hooks_.now_ns() < refuse_until_ns_) {
     return hooks_.refused(install.position);
@@ -67,6 +72,10 @@ void ImageReceiver::Begin(const raft::SnapshotInstall& install) {
 }
 
 void ImageReceiver::GiveUp(const absl::Status& why) {
+  hooks_.refused(Drop(why));
+}
+
+raft::Position ImageReceiver::Drop(const absl::Status& why) {
   CHECK(transfer_ != nullptr && !transfer_->sealed);
   const raft::Position position = transfer_->install.position;
   LOG(WARNING) << "partition " << options_.id << ": the image at "
@@ -81,7 +90,7 @@ void ImageReceiver::GiveUp(const absl::Status& why) {
   }
   ++number_;
   transfer_ = nullptr;
-  hooks_.refused(position);
+  return position;
 }
 
 void ImageReceiver::Stop() {

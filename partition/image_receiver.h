@@ -131,6 +131,9 @@ class ImageReceiver {
   void WriteLoaded();
   void WritePointer();
   void Installed();
+  // Ends the transfer, and returns which image it was of.
+  raft::Position Drop(const absl::Status& why);
+  // And tells the core.
   void GiveUp(const absl::Status& why);
 
   // Runs `action` with the status of a write in a later turn, unless the

@@ -581,6 +581,23 @@ TEST_F(ImageTransferTest, OfferWhileTheFirstIsSwitchedToComesNext) {
   ExpectOnDisk(newer, 2);
 }
 
+// The core counts offers by image: to refuse the first of two equal ones would
+// be to refuse both.
+TEST_F(ImageTransferTest, AnOfferThatIsRepeatedIsNotRefused) {
+  const MadeImage image(20, 500, "a");
+  const MadeImage newer(21, 500, "b");
+  LeaderHas(image);
+  Offer(image);
+  while (sealed_ == 0) ASSERT_TRUE(Step());
+  LeaderHas(newer);
+  Offer(newer);
+  Offer(newer);
+  Run();
+  EXPECT_THAT(installed_, ElementsAre(image.position().index.value(),
+                                      newer.position().index.value()));
+  EXPECT_THAT(refused_, IsEmpty());
+}
+
 // P37: the leader notices, and the follower never gets the end.
 TEST_F(ImageTransferTest, DamagedRowOfTheLeaderDoesNotSpread) {
   const MadeImage image(100, 300);
