@@ -91,7 +91,9 @@ void Fill(const InstallSnapshotReply& m, v1::RaftMessage& out) {
   body.set_index(m.index.value());
   body.set_installed(m.installed);
 }
-void Fill(const Removed&, v1::RaftMessage& out) { out.mutable_removed(); }
+void Fill(const Removed& m, v1::RaftMessage& out) {
+  out.mutable_removed()->set_index(m.index.value());
+}
 void Fill(const TimeoutNow&, v1::RaftMessage& out) {
   out.mutable_timeout_now();
 }
@@ -103,6 +105,12 @@ void Fill(const ReadIndexReply& m, v1::RaftMessage& out) {
   body.set_context(m.context);
   body.set_confirmed(m.confirmed);
   body.set_index(m.index.value());
+}
+
+// Of `head` without crc and payloads. A message of a newer version keeps its
+// unknown fields, in the order in which they were sent: numbers only rise.
+uint32_t Checksum(const v1::RaftMessage& head) {
+  return base::Crc32c(head.SerializeAsString());
 }
 
 void AppendVarint(uint64_t value, std::string& out) {
@@ -221,6 +229,8 @@ void AppendMessage(base::PartitionId partition, const Message& message,
   head.set_term(message.term.value());
   std::visit([&](const auto& body) { Fill(body, head); }, message.body);
 
+  head.set_crc(Checksum(head));
+
   const auto* append = std::get_if<AppendEntries>(&message.body);
   size_t size = head.ByteSizeLong();
   if (append != nullptr) {
@@ -239,6 +249,13 @@ void AppendMessage(base::PartitionId partition, const Message& message,
 }
 
 absl::StatusOr<Message> DecodeMessage(v1::RaftMessage&& proto) {
+  const uint32_t crc = proto.crc();
+  proto.clear_crc();
+  google::protobuf::RepeatedPtrField<std::string> payloads;
+  payloads.Swap(proto.mutable_payloads());
+  if (Checksum(proto) != crc)
+    return Malformed("a message with a wrong checksum");
+  payloads.Swap(proto.mutable_payloads());
   if (proto.from() == 0 || proto.to() == 0) {
     return Malformed("a message from or to nobody");
   }
@@ -313,7 +330,7 @@ absl::StatusOr<Message> DecodeMessage(v1::RaftMessage&& proto) {
       return message;
     }
     case v1::RaftMessage::kRemoved:
-      message.body = Removed{};
+      message.body = Removed{.index = Index(proto.removed().index())};
       return message;
     case v1::RaftMessage::kTimeoutNow:
       message.body = TimeoutNow{};

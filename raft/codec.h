@@ -25,9 +25,9 @@ void AppendMessage(base::PartitionId partition, const Message& message,
                    std::string& frame);
 
 // Takes a message out of what arrived; `proto` is left in any state.
-// InvalidArgument: it is not a message that a replica of this version sends, a
-// payload does not have its checksum, or a configuration does not decode. What
-// it claims may still be wrong: the core believes nothing by itself.
+// InvalidArgument: it is not a message that a replica of this version sends, it
+// or a payload does not have its checksum, or a configuration does not decode.
+// What it claims may still be wrong: the core believes nothing by itself.
 absl::StatusOr<Message> DecodeMessage(
     ::multiraft::peer::v1::RaftMessage&& proto);
 

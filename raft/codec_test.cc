@@ -63,8 +63,8 @@ std::vector<Message> OneOfEach() {
            AppendEntriesReply{true, Index{14}, Index{1}, Term{2}},
            Heartbeat{Index{14}, 77}, HeartbeatReply{77},
            InstallSnapshot{position, SomeConfiguration()},
-           InstallSnapshotReply{Index{5}, true}, TimeoutNow{}, Removed{},
-           ReadIndexRequest{~uint64_t{0}},
+           InstallSnapshotReply{Index{5}, true}, TimeoutNow{},
+           Removed{Index{9}}, ReadIndexRequest{~uint64_t{0}},
            ReadIndexReply{~uint64_t{0}, true, Index{14}}}) {
     all.push_back(From1To2(std::move(body)));
   }
@@ -135,6 +135,15 @@ TEST(CodecTest, DecodedPayloadIsNotCopied) {
             parsed);
 }
 
+// Gives `proto` the checksum of what it says now, as a replica with a bug
+// would.
+void Reseal(v1::RaftMessage& proto) {
+  v1::RaftMessage head = proto;
+  head.clear_crc();
+  head.clear_payloads();
+  proto.set_crc(base::Crc32c(head.SerializeAsString()));
+}
+
 // A message of a good append that `spoil` changed.
 template <class Spoil>
 absl::Status DecodeSpoilt(Spoil spoil) {
@@ -147,6 +156,7 @@ absl::Status DecodeSpoilt(Spoil spoil) {
       bytes);
   v1::Frame frame = Parse(bytes);
   spoil(*frame.mutable_messages(0));
+  Reseal(*frame.mutable_messages(0));
   return DecodeMessage(std::move(*frame.mutable_messages(0))).status();
 }
 
@@ -180,6 +190,45 @@ TEST(CodecTest, WhatNoReplicaSendsIsRefused) {
               absl::StatusCode::kInvalidArgument)
         << i;
   }
+}
+
+// One bit of a commit index, a term or a vote that is not as it was sent would
+// be believed.
+TEST(CodecTest, NoFlippedBitMakesAnotherMessage) {
+  for (const Message& message : OneOfEach()) {
+    std::string bytes;
+    AppendMessage(PartitionId{3}, message, bytes);
+    const std::string sent = Describe(message);
+    for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+      std::string flipped = bytes;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+      v1::Frame frame;
+      if (!frame.ParseFromString(flipped)) continue;
+      for (auto& proto : *frame.mutable_messages()) {
+        const uint32_t partition = proto.partition();
+        const absl::StatusOr<Message> decoded = DecodeMessage(std::move(proto));
+        if (!decoded.ok()) continue;
+        EXPECT_EQ(Describe(*decoded), sent) << "bit " << bit;
+        EXPECT_EQ(partition, 3u) << "bit " << bit;
+      }
+    }
+  }
+}
+
+// What a newer version adds does not make its messages wrong here.
+TEST(CodecTest, UnknownFieldsAreUnderTheChecksumToo) {
+  v1::RaftMessage proto;
+  std::string bytes;
+  AppendMessage(PartitionId{3}, From1To2(Heartbeat{Index{14}, 77}), bytes);
+  proto = Parse(bytes).messages(0);
+  // Fields 100 of the message and of its body.
+  proto.GetReflection()->MutableUnknownFields(&proto)->AddVarint(100, 7);
+  v1::Heartbeat& body = *proto.mutable_heartbeat();
+  body.GetReflection()->MutableUnknownFields(&body)->AddVarint(100, 8);
+  Reseal(proto);
+  v1::RaftMessage arrived;
+  ASSERT_TRUE(arrived.ParseFromString(proto.SerializeAsString()));
+  EXPECT_OK(DecodeMessage(std::move(arrived)).status());
 }
 
 // Bytes that went wrong on the way, or were made to harm: each is a message, a
