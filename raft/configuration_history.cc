@@ -12,8 +12,17 @@ ConfigurationHistory::ConfigurationHistory(Index index,
 }
 
 const Configuration& ConfigurationHistory::At(Index index) const {
+  return VersionAt(index).configuration;
+}
+
+Index ConfigurationHistory::IndexAt(Index index) const {
+  return VersionAt(index).index;
+}
+
+const ConfigurationHistory::Version& ConfigurationHistory::VersionAt(
+    Index index) const {
   for (auto it = history_.rbegin(); it != history_.rend(); ++it) {
-    if (it->index <= index) return it->configuration;
+    if (it->index <= index) return *it;
   }
   LOG(FATAL) << "no configuration at index " << index << ", the image is at "
              << history_.front().index;

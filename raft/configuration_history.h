@@ -26,6 +26,9 @@ class ConfigurationHistory {
   // The one in force at `index`. REQUIRES: `index` is not below the image's.
   const Configuration& At(Index index) const;
 
+  // The entry that brought that one, or the image's index. REQUIRES: as At.
+  Index IndexAt(Index index) const;
+
   // REQUIRES: `index` is above current_index().
   void Append(Index index, Configuration configuration);
 
@@ -42,6 +45,8 @@ class ConfigurationHistory {
     Index index;
     Configuration configuration;
   };
+  const Version& VersionAt(Index index) const;
+
   std::vector<Version> history_;  // Rising by index; never empty.
 };
 

@@ -58,7 +58,9 @@ std::string Format(const InstallSnapshotReply& m) {
                       " installed=", YesNo(m.installed));
 }
 std::string Format(const TimeoutNow&) { return "TimeoutNow"; }
-std::string Format(const Removed&) { return "Removed"; }
+std::string Format(const Removed& m) {
+  return absl::StrCat("Removed at=", m.index.value());
+}
 // The contexts of requests are random: not shown.
 std::string Format(const ReadIndexRequest&) { return "ReadIndexRequest"; }
 std::string Format(const ReadIndexReply& m) {

@@ -88,8 +88,13 @@ bool Raft::Impl::IsRemoved(ReplicaId replica) const {
          !committed.members.empty();
 }
 
-void Raft::Impl::Handle(ReplicaId, Term, Removed&) {
-  if (configuration().members.empty()) return;  // It is about to join.
+// Believed only from a voter that this replica knows, about a configuration
+// that it does not: nothing it has seen contradicts that.
+void Raft::Impl::Handle(ReplicaId from, Term, Removed& notice) {
+  if (!configuration().IsVoter(from) ||
+      notice.index <= configurations_.current_index()) {
+    return;
+  }
   BecomeFollower(term_, ReplicaId{0});
   removed_ = true;
   out_.removed = true;

@@ -72,10 +72,13 @@ struct InstallSnapshotReply {
 // Campaign now: leadership is handed to the receiver (thesis 3.10).
 struct TimeoutNow {};
 
-// The receiver asked for votes, and is no member any more: the configuration
-// that removed it is committed. Nobody else would tell it, since a leader sends
-// nothing to those that are not in its configuration. Says nothing of terms.
-struct Removed {};
+// The receiver asked for votes, and is no member any more: the configuration at
+// `index`, committed, does not have it. Nobody else would tell it, since a
+// leader sends nothing to those that are not in its configuration. Says nothing
+// of terms.
+struct Removed {
+  Index index;
+};
 
 // A follower's reads; one request stands for all that wait there.
 struct ReadIndexRequest {

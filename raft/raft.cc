@@ -36,8 +36,11 @@ absl::StatusOr<std::unique_ptr<Raft>> Raft::Create(const Config& config,
   // it knows nobody.
   const bool is_new = config.self.value() > image.index.value() &&
                       initial.configuration.members.empty();
-  if (initial.configuration.voters.empty() && !is_new) {
-    return lost("the configuration has no voters");
+  if (!is_new) {
+    const absl::Status valid = ValidateConfiguration(initial.configuration);
+    if (!valid.ok()) {
+      return lost(absl::StrCat("the configuration: ", valid.message()));
+    }
   }
 
   Log log(config.partition, image, first_index, config.log_memory_bytes);
@@ -48,6 +51,11 @@ absl::StatusOr<std::unique_ptr<Raft>> Raft::Create(const Config& config,
     if (entry.type != EntryType::kConfChange) continue;
     ASSIGN_OR_RETURN(Configuration configuration,
                      DecodeConfiguration(entry.bytes()));
+    if (const absl::Status valid = ValidateConfiguration(configuration);
+        !valid.ok()) {
+      return lost(absl::StrCat("the configuration of entry ",
+                               entry.index.value(), ": ", valid.message()));
+    }
     configurations.Append(entry.index, std::move(configuration));
   }
 
@@ -119,9 +127,7 @@ Index Raft::persisted_index() const { return impl_->log().persisted_index(); }
 const Configuration& Raft::configuration() const {
   return impl_->configuration();
 }
-Index Raft::configuration_index() const {
-  return impl_->configuration_index();
-}
+Index Raft::configuration_index() const { return impl_->configuration_index(); }
 uint64_t Raft::log_time_ns() const { return impl_->log_time_ns(); }
 bool Raft::committed_in_term() const { return impl_->committed_in_term(); }
 std::vector<FollowerStatus> Raft::followers() const {
@@ -192,7 +198,8 @@ void Raft::Impl::Step(Message message) {
     return;
   }
   if (AsksForVotes(message) && IsRemoved(message.from)) {
-    return Send(message.from, Removed{});
+    return Send(message.from,
+                Removed{.index = configurations_.IndexAt(log_.commit_index())});
   }
   if (!PassesTerm(message)) return;
   std::visit([&](auto& body) { Handle(message.from, message.term, body); },
@@ -271,13 +278,17 @@ void Raft::Impl::SendAfterPersist(ReplicaId to, decltype(Message::body) body) {
 void Raft::Impl::Persisted(const PersistToken& token) {
   const WriteQueue::Write write = writes_.Complete(token);
   log_.PersistTo(write.persisted);
-  // A slow disk is not a silent leader (P14).
-  if (role_ == Role::kFollower && leader_ != ReplicaId{0}) {
+  // A slow disk is not a silent leader, and an election begins when the votes
+  // are on disk: with the timer running meanwhile, disks that need half of it
+  // for a sync would never elect anybody (P14).
+  const bool voted = write.hard_state.term == term_ &&
+                     write.hard_state.voted_for == voted_for_ &&
+                     voted_for_ != ReplicaId{0};
+  if (role_ == Role::kFollower && (leader_ != ReplicaId{0} || voted)) {
     election_elapsed_ = 0;
   }
-  if (role_ == Role::kCandidate && write.hard_state.term == term_ &&
-      write.hard_state.voted_for == config_.self) {
-    votes_[config_.self] = true;
+  if (role_ == Role::kCandidate && voted) {
+    if (votes_.emplace(config_.self, true).second) election_elapsed_ = 0;
     if (Tally() == VoteResult::kWon) BecomeLeader();
   }
   if (is_leader()) MaybeCommit();

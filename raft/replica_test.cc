@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/crc32c.h"
 #include "base/random.h"
 #include "base/testing/status_matchers.h"
 #include "gtest/gtest.h"
@@ -226,6 +227,59 @@ TEST_F(ReplicaTest, ASlowDiskIsNotASilentLeader) {  // P14
   group_.CompleteWrite(kSelf);
   group_.Tick(kSelf, 9);
   EXPECT_EQ(raft().role(), Role::kFollower);
+}
+
+// P14: the candidate's timer, and that of who voted for it, begin when the vote
+// is on disk.
+TEST_F(ReplicaTest, ASlowDiskDoesNotEndAnElection) {
+  group_.Campaign(kSelf);
+  group_.TakeReady(kSelf);
+  group_.Step({kPeer, kSelf, Term{1}, PreVoteReply{.granted = true}});
+  ASSERT_EQ(raft().role(), Role::kCandidate);
+  group_.TakeReady(kSelf);
+  group_.Tick(kSelf, 9);
+  group_.CompleteWrite(kSelf);
+  group_.Tick(kSelf, 9);
+  ASSERT_EQ(raft().role(), Role::kCandidate);
+  group_.Step({kPeer, kSelf, Term{1}, RequestVoteReply{.granted = true}});
+  EXPECT_EQ(raft().role(), Role::kLeader);
+}
+
+TEST_F(ReplicaTest, WhoVotedWaitsFromWhenTheVoteIsOnDisk) {
+  group_.Step({kPeer, kSelf, Term{1}, RequestVote{Index{0}, Term{0}}});
+  group_.TakeReady(kSelf);
+  group_.Tick(kSelf, 9);
+  group_.CompleteWrite(kSelf);
+  group_.Tick(kSelf, 9);
+  EXPECT_EQ(raft().role(), Role::kFollower);
+}
+
+TEST_F(ReplicaTest, AConfigurationThatCannotBeIsNotBelieved) {
+  Configuration nobody = TestConfiguration({1, 2});
+  nobody.voters = {};
+  const std::string bytes = EncodeConfiguration(nobody);
+  Entry entry = Entries(1)[0];
+  entry.type = EntryType::kConfChange;
+  entry.payload = std::make_shared<const std::string>(bytes);
+  entry.payload_crc = base::Crc32c(bytes);
+  entry.chain = ChainOf(0, base::PartitionId{1}, entry);
+  EXPECT_EQ(Answer(kPeer, 1, Append({entry}, 0)), "");
+  EXPECT_EQ(raft().last_index(), Index{0});
+  Answer(kOther, 5, Image(Entries(3, /*term=*/2)[2], nobody));
+  EXPECT_FALSE(group_.node(kSelf).install.has_value());
+}
+
+// Only a voter that it knows can tell a replica that it was removed, and only
+// by a configuration that it does not know.
+TEST_F(ReplicaTest, RemovalIsBelievedFromVotersOnly) {
+  const auto told = [&](ReplicaId from, uint64_t index) {
+    group_.Step({from, kSelf, Term{1}, Removed{Index{index}}});
+    return raft().HasReady() && raft().TakeReady().removed;
+  };
+  EXPECT_FALSE(told(ReplicaId{9}, 5));
+  EXPECT_FALSE(told(kPeer, 0));
+  EXPECT_TRUE(told(kPeer, 5));
+  EXPECT_FALSE(told(kPeer, 6)) << "once";
 }
 
 // --- Images: the follower

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "raft/conf_change.h"
 #include "raft/raft_impl.h"
 
 namespace raft {
@@ -289,9 +290,11 @@ bool Raft::Impl::IsBelievable(const Position& previous,
   if (!log_.Fits(previous, entries)) return false;
   if (!entries.empty() && entries.back().term > term_) return false;
   for (const Entry& entry : entries) {
-    if (entry.type == EntryType::kConfChange &&
-        (entry.payload_crc != base::Crc32c(entry.bytes()) ||
-         !DecodeConfiguration(entry.bytes()).ok())) {
+    if (entry.type != EntryType::kConfChange) continue;
+    if (entry.payload_crc != base::Crc32c(entry.bytes())) return false;
+    const absl::StatusOr<Configuration> configuration =
+        DecodeConfiguration(entry.bytes());
+    if (!configuration.ok() || !ValidateConfiguration(*configuration).ok()) {
       return false;
     }
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "raft/conf_change.h"
 #include "raft/raft_impl.h"
 
 namespace raft {
@@ -125,7 +126,7 @@ void Raft::Impl::Handle(ReplicaId from, Term, InstallSnapshot& request) {
   absl::StatusOr<Configuration> configuration =
       DecodeConfiguration(request.configuration);
   if (!configuration.ok() || image.term > term_ ||
-      configuration->voters.empty()) {
+      !ValidateConfiguration(*configuration).ok()) {
     return;
   }
   // A replica that is not in the image's configuration was removed, unless it
