@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "cli/exit_code.h"
 
 namespace cli {
@@ -61,15 +62,29 @@ absl::StatusOr<Arguments> Arguments::Parse(
         return UsageError(absl::StrCat("--", name, " takes no value"));
       }
       result.flags_[name] = arg.substr(equals + 1);
+      result.all_[name].push_back(result.flags_[name]);
     } else if (is_switch) {
       result.flags_[name] = "";
     } else if (i + 1 < args.size()) {
       result.flags_[name] = args[++i];
+      result.all_[name].push_back(result.flags_[name]);
     } else {
       return UsageError(absl::StrCat("--", name, " wants a value"));
     }
   }
   return result;
+}
+
+std::vector<std::string> Arguments::All(const std::string& flag) const {
+  std::vector<std::string> values;
+  const auto it = all_.find(flag);
+  if (it == all_.end()) return values;
+  for (const std::string& value : it->second) {
+    for (absl::string_view part : absl::StrSplit(value, ',')) {
+      values.emplace_back(part);
+    }
+  }
+  return values;
 }
 
 std::string Arguments::Text(const std::string& flag,

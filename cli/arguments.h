@@ -33,6 +33,10 @@ class Arguments {
 
   bool Has(const std::string& flag) const { return flags_.count(flag) != 0; }
 
+  // The values of a flag that may be given more than once, or with commas in
+  // one value.
+  std::vector<std::string> All(const std::string& flag) const;
+
   // The value of a flag, or the default. An error if it makes no sense.
   std::string Text(const std::string& flag, absl::string_view otherwise) const;
   absl::StatusOr<uint64_t> Number(const std::string& flag,
@@ -43,6 +47,7 @@ class Arguments {
  private:
   std::vector<std::string> words_;
   std::map<std::string, std::string> flags_;  // The last of each.
+  std::map<std::string, std::vector<std::string>> all_;
 };
 
 // Of a word: `what` names it in the error.

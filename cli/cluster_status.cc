@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/cluster.h"
+#include "cli/partition_view.h"
 #include "cli/run.h"
 #include "cli/status_format.h"
 #include "cli/verb.h"
@@ -15,74 +15,10 @@ namespace {
 
 namespace admin = multiraft::admin::v1;
 
-// A partition, put together from what its replicas say.
-struct PartitionView {
-  uint32_t id = 0;
-  LeaderView leader;
-  uint64_t commit_index = 0;  // The highest that somebody knows.
-  // By the newest configuration that somebody knows: its leader's.
-  std::vector<admin::Member> members;
-};
-
-const admin::PartitionStatus* FindPartition(
-    const absl::StatusOr<admin::StatusResponse>& status, uint32_t id) {
-  if (!status.ok()) return nullptr;
-  for (const admin::PartitionStatus& partition : status->partitions()) {
-    if (partition.partition_id() == id) return &partition;
-  }
-  return nullptr;
-}
-
-std::vector<PartitionView> Partitions(const ClusterView& view) {
-  std::set<uint32_t> ids;
-  for (const auto& [node, one] : view) {
-    if (!one.status.ok()) continue;
-    for (const auto& status : one.status->partitions()) {
-      ids.insert(status.partition_id());
-    }
-  }
-  std::vector<PartitionView> partitions;
-  for (const uint32_t id : ids) {
-    PartitionView partition{.id = id, .leader = FindLeader(view, id)};
-    const admin::PartitionStatus* newest = partition.leader.status;
-    for (const auto& [node, one] : view) {
-      const admin::PartitionStatus* status = FindPartition(one.status, id);
-      if (status == nullptr) continue;
-      partition.commit_index =
-          std::max(partition.commit_index, status->commit_index());
-      if (partition.leader.status == nullptr &&
-          (newest == nullptr || status->last_index() > newest->last_index())) {
-        newest = status;
-      }
-    }
-    partition.members = {newest->members().begin(), newest->members().end()};
-    partitions.push_back(std::move(partition));
-  }
-  return partitions;
-}
-
 uint64_t Lag(const PartitionView& partition,
              const admin::PartitionStatus& status) {
   return partition.commit_index -
          std::min(partition.commit_index, status.applied_index());
-}
-
-// "1 2 3", and what does not vote as "(4)".
-std::string MembersText(const PartitionView& partition) {
-  return absl::StrJoin(partition.members, " ",
-                       [](std::string* out, const admin::Member& one) {
-                         const uint32_t node = one.node().node_id();
-                         switch (one.vote()) {
-                           case admin::VOTE_FULL:
-                             return absl::StrAppend(out, node);
-                           case admin::VOTE_INCOMING:
-                             return absl::StrAppend(out, "+", node);
-                           case admin::VOTE_OUTGOING:
-                             return absl::StrAppend(out, "-", node);
-                           default:
-                             return absl::StrAppend(out, "(", node, ")");
-                         }
-                       });
 }
 
 std::string NodesText(const ClusterView& view) {
@@ -125,7 +61,8 @@ std::string PartitionsText(const ClusterView& view,
       const std::string name = absl::StrCat(node);
       if (status == nullptr) {
         rows.push_back({id, name, one.status.ok() ? "missing" : "no answer",
-                        "-", "-", "-", "-", "-", "-", MembersText(partition)});
+                        "-", "-", "-", "-", "-", "-",
+                        MembersText(partition.members)});
         continue;
       }
       const bool learns = member != partition.members.end() &&
@@ -141,7 +78,7 @@ std::string PartitionsText(const ClusterView& view,
                       status->image_index() == 0
                           ? "none"
                           : absl::StrCat(status->image_index()),
-                      MembersText(partition)});
+                      MembersText(partition.members)});
     }
   }
   return Table(rows);

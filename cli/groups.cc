@@ -4,8 +4,9 @@ namespace cli {
 
 const std::vector<const Group*>& AllGroups() {
   static const auto& groups = *new std::vector<const Group*>{
-      &StatusGroup(),  &ClusterGroup(), &LeaderGroup(), &SessionGroup(),
-      &CounterGroup(), &MapGroup(),     &WatchGroup(),
+      &StatusGroup(), &ClusterGroup(), &MemberGroup(),  &PartitionGroup(),
+      &NodeGroup(),   &LeaderGroup(),  &SessionGroup(), &CounterGroup(),
+      &MapGroup(),    &WatchGroup(),
   };
   return groups;
 }

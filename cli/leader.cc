@@ -51,6 +51,18 @@ absl::Status Transfer(Run& run) {
                          " leads, before it node ", leader.node, " (",
                          took_us / 1000, " ms)\n"),
             object);
+  // So that it stays there: leaders are spread again after a while.
+  if (view.contains(leads) && view.at(leads).status.ok()) {
+    client::ConnectionOptions there = first->options();
+    there.server = view.at(leads).address;
+    client::Connection leader_connection(std::move(there));
+    const auto kept =
+        client::TransferLeader(leader_connection, partition, leads);
+    if (!kept.ok() && !run.json()) {
+      run.err() << "multiraftctl: it may move again by itself: "
+                << kept.status().message() << "\n";
+    }
+  }
   if (target == 0 || leads == target) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat(
       "node ", leads, " took over partition ", partition, ", not ", target));
@@ -70,7 +82,8 @@ const Group& LeaderGroup() {
            .summary = "Hands the leadership of a partition to another node",
            .details = "Without NODE to the one that can take it best. No "
                       "command is lost; those that\ncome meanwhile are tried "
-                      "again by their clients.",
+                      "again by their clients. It stays there until that node "
+                      "leads no more,\nwhoever should lead otherwise.",
            .run = Transfer},
       }};
   return group;

@@ -13,6 +13,27 @@ namespace {
 
 namespace admin = multiraft::admin::v1;
 
+// What goes to other nodes, and what does not.
+std::string TransportText(const admin::TransportStatus& transport) {
+  std::string text =
+      absl::StrCat(Bytes(transport.bytes_sent()), " in ",
+                   transport.frames_sent(), " frames to other nodes, ",
+                   transport.frames_received(), " frames from them");
+  for (const admin::Dropped& dropped : transport.dropped()) {
+    absl::StrAppend(&text, ", ", dropped.count(),
+                    " dropped: ", OneLine(dropped.reason()));
+  }
+  absl::StrAppend(&text, "\n");
+  for (const admin::Peer& peer : transport.peers()) {
+    if (peer.connected()) continue;
+    absl::StrAppend(&text, "no connection to node ", peer.node_id(), " at ",
+                    OneLine(peer.peer_address()),
+                    peer.problem().empty() ? "" : ": ", OneLine(peer.problem()),
+                    "\n");
+  }
+  return text;
+}
+
 std::string ToText(const admin::StatusResponse& status) {
   std::string text = absl::StrCat(
       "node ", status.node_id(), ", multiraft ", status.version(), ", ",
@@ -25,7 +46,11 @@ std::string ToText(const admin::StatusResponse& status) {
   }
   absl::StrAppend(&text, "\n", Bytes(status.disk().bytes_written()),
                   " written with ", status.disk().fsyncs(),
-                  " syncs since the start\n\n");
+                  " syncs since the start\n");
+  if (status.has_transport()) {
+    absl::StrAppend(&text, TransportText(status.transport()));
+  }
+  absl::StrAppend(&text, "\n");
   std::vector<std::vector<std::string>> rows = {
       {"PARTITION", "ROLE", "TERM", "LEADER", "LOG", "COMMITTED", "APPLIED",
        "ON DISK", "IMAGE", "SESSIONS", "PRIMITIVES", "STATE"}};

@@ -1,6 +1,7 @@
 #include "cli/status_format.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -90,6 +91,32 @@ Json ToJson(const admin::PartitionStatus& partition) {
   return object;
 }
 
+Json ToJson(const admin::TransportStatus& transport) {
+  Json object;
+  object["messages_sent"] = transport.messages_sent();
+  object["frames_sent"] = transport.frames_sent();
+  object["bytes_sent"] = transport.bytes_sent();
+  object["messages_received"] = transport.messages_received();
+  object["frames_received"] = transport.frames_received();
+  object["streams_opened"] = transport.streams_opened();
+  object["streams_failed"] = transport.streams_failed();
+  object["dropped"] = Json::object();
+  for (const admin::Dropped& dropped : transport.dropped()) {
+    object["dropped"][dropped.reason()] = dropped.count();
+  }
+  object["peers"] = Json::array();
+  for (const admin::Peer& peer : transport.peers()) {
+    Json one;
+    one["node"] = peer.node_id();
+    one["peer_address"] = peer.peer_address();
+    one["connected"] = peer.connected();
+    one["queued_bytes"] = peer.queued_bytes();
+    one["problem"] = peer.problem();
+    object["peers"].push_back(std::move(one));
+  }
+  return object;
+}
+
 Json ToJson(const admin::StatusResponse& status) {
   Json object;
   object["node"] = status.node_id();
@@ -106,6 +133,18 @@ Json ToJson(const admin::StatusResponse& status) {
   object["disk"]["reserve_bytes"] = status.disk().reserve_bytes();
   object["disk"]["fsyncs"] = status.disk().fsyncs();
   object["disk"]["bytes_written"] = status.disk().bytes_written();
+  object["cluster"] = status.cluster();
+  object["incarnation"] = absl::StrCat(absl::Hex(status.incarnation()));
+  object["partition_count"] = status.partition_count();
+  object["nodes"] = Json::array();
+  for (const admin::Node& node : status.nodes()) {
+    Json one;
+    one["node"] = node.node_id();
+    one["peer_address"] = node.peer_address();
+    one["api_address"] = node.api_address();
+    object["nodes"].push_back(std::move(one));
+  }
+  if (status.has_transport()) object["transport"] = ToJson(status.transport());
   return object;
 }
 

@@ -18,6 +18,7 @@ std::string LeaderName(const multiraft::admin::v1::PartitionStatus& partition);
 
 Json ToJson(const multiraft::admin::v1::Member& member);
 Json ToJson(const multiraft::admin::v1::PartitionStatus& partition);
+Json ToJson(const multiraft::admin::v1::TransportStatus& transport);
 Json ToJson(const multiraft::admin::v1::StatusResponse& status);
 
 }  // namespace cli

@@ -102,4 +102,21 @@ absl::StatusOr<uint32_t> TransferLeader(Connection& connection,
   return response.leader_node();
 }
 
+absl::StatusOr<api::ChangeMembersResponse> ChangeMembers(
+    Connection& connection, const api::ChangeMembersRequest& request) {
+  const auto stub = api::Admin::NewStub(connection.channel());
+  Call call(connection, {.deadline_ns = connection.CallDeadlineNanos()});
+  while (true) {
+    grpc::ClientContext context;
+    api::ChangeMembersResponse response;
+    RETURN_IF_ERROR(call.Begin(context));
+    const grpc::Status status =
+        stub->ChangeMembers(&context, request, &response);
+    const std::optional<absl::Status> end = call.End(status, context);
+    if (!end.has_value()) continue;
+    RETURN_IF_ERROR(*end);
+    return response;
+  }
+}
+
 }  // namespace client

@@ -24,10 +24,18 @@ std::vector<absl::StatusOr<multiraft::admin::v1::StatusResponse>> NodeStatuses(
     const std::vector<std::string>& servers, absl::Duration timeout);
 
 // Hands the leadership of a partition, which this server has, to `node` (0: to
-// whoever can take it best). Returns who leads now. Asks once: kUnavailable
+// whoever can take it best; to itself: it goes on leading, and leaders are not
+// spread against that). Returns who leads now. Asks once: kUnavailable
 // also if this server does not lead it.
 absl::StatusOr<uint32_t> TransferLeader(Connection& connection,
                                         uint32_t partition, uint32_t node);
+
+// Brings the members of a partition to what `request` says, whoever leads; asks
+// again while nobody does. It may be asked again whatever came of it. An error
+// says why it is refused, or what it waits for.
+absl::StatusOr<multiraft::admin::v1::ChangeMembersResponse> ChangeMembers(
+    Connection& connection,
+    const multiraft::admin::v1::ChangeMembersRequest& request);
 
 }  // namespace client
 

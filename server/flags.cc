@@ -165,6 +165,25 @@ OPTION(server::Bytes, log_behind_bytes_max, partition.log_behind_bytes_max,
 OPTION(server::Bytes, image_bytes_per_second, partition.image_bytes_per_second,
        "Of an image that a replica gets from its leader.");
 
+HEADING(nodes, "Between nodes");
+OPTION(server::Bytes, image_send_bytes_per_second,
+       transport.image_bytes_per_second,
+       "Of images, to all other nodes together.");
+OPTION(uint32_t, append_streams, transport.append_streams,
+       "Streams of log entries to each other node; 0: 1 up to 4 cores, then "
+       "4.");
+OPTION(server::Bytes, append_queue_bytes_max, transport.append_queue_bytes_max,
+       "Of log entries that wait for one stream; more is dropped and sent "
+       "again.");
+OPTION(server::Nanos, peer_keep_alive, transport.keep_alive_ns,
+       "A connection to another node is tested so often,");
+OPTION(server::Nanos, peer_keep_alive_timeout, transport.keep_alive_timeout_ns,
+       "and given up if the answer takes longer than this.");
+OPTION(
+    server::Nanos, member_silence, partition.member_silent_ns,
+    "A change of the members that waits for a new one ends when that was not "
+    "heard from for so long.");
+
 HEADING(disk, "The disk");
 OPTION(
     server::Bytes, disk_reserve, disk_reserve_bytes,

@@ -61,6 +61,9 @@ constexpr int kPingIntervalMs = 10'000;
 // How often WaitUntilServing looks.
 constexpr int64_t kLookEveryNs = 1'000'000;
 
+// How long a node that is to become a member may take to say who it is.
+constexpr uint64_t kAskTimeoutNs = 3'000'000'000;
+
 // A new partition of a node that is alone: one voter, this node.
 raft::Configuration SoleVoter(const Options& options, uint64_t incarnation) {
   const raft::ReplicaId self(1);
@@ -208,12 +211,18 @@ struct Server::Impl {
   // The services that clients call, behind `door`.
   static std::vector<std::unique_ptr<service::RawService>> ServicesBehind(
       service::Gateway& door);
+  std::unique_ptr<service::RawService> AdminBehind(service::Gateway& door);
+  // Who is there, for an operator who makes it a member.
+  void Ask(
+      const std::string& peer_address,
+      absl::AnyInvocable<void(absl::StatusOr<service::NodeIdentity>) &&> done);
   service::Directory MakeDirectory();
   // Tells the other nodes, and the forwarder, who leads a partition here.
   void WatchLeader(partition::Partition& partition);
   absl::Status Listen();
   void Describe(::multiraft::admin::v1::StatusResponse& response) const;
   void DescribeDisk(::multiraft::admin::v1::DiskStatus& disk) const;
+  void DescribeTransport(::multiraft::admin::v1::TransportStatus& status) const;
   void Stop();
   // Waits until unary calls have ended, or for `options.drain_timeout_ns`.
   void Drain() const;
@@ -339,6 +348,7 @@ absl::Status Server::Impl::EnterCluster(const StartHooks& hooks) {
       options.service, MakeDirectory(), authorizer, *workers.front(),
       base::SystemClock(), service::Door{.for_nodes = true});
   peer_services = ServicesBehind(*peer_gateway);
+  peer_services.push_back(AdminBehind(*peer_gateway));
   std::vector<grpc::Service*> served = {&transport->service(), bootstrap.get()};
   for (const auto& service : peer_services) served.push_back(service.get());
   ASSIGN_OR_RETURN(peer_server,
@@ -497,6 +507,53 @@ std::vector<std::unique_ptr<service::RawService>> Server::Impl::ServicesBehind(
   return all;
 }
 
+std::unique_ptr<service::RawService> Server::Impl::AdminBehind(
+    service::Gateway& door) {
+  service::AdminService::Node node{
+      .describe = [this](auto& response) { Describe(response); },
+      .keep_leading =
+          [this](base::PartitionId id) {
+            if (balancer != nullptr) balancer->Keep(id);
+          }};
+  if (in_cluster()) {
+    node.ask = [this](const std::string& address, auto done) {
+      Ask(address, std::move(done));
+    };
+  }
+  return std::make_unique<service::AdminService>(std::move(node), door);
+}
+
+void Server::Impl::Ask(
+    const std::string& peer_address,
+    absl::AnyInvocable<void(absl::StatusOr<service::NodeIdentity>) &&> done) {
+  if (peer_address == book->self().peer_address) {
+    const cluster::KnownNode& self = book->self();
+    return std::move(done)(
+        service::NodeIdentity{.node = self.node,
+                              .incarnation = self.incarnation,
+                              .peer_address = self.peer_address,
+                              .api_address = self.api_address});
+  }
+  introductions->Ask(
+      peer_address, kAskTimeoutNs,
+      [done = std::move(done)](
+          absl::StatusOr<::multiraft::peer::v1::IntroduceResponse>
+              answer) mutable {
+        if (!answer.ok()) return std::move(done)(answer.status());
+        if (answer->nodes().empty()) {
+          return std::move(done)(absl::FailedPreconditionError(
+              "that node waits for a cluster to begin; one that is to join "
+              "this one is started with --join"));
+        }
+        const auto& node = answer->nodes(0);
+        std::move(done)(
+            service::NodeIdentity{.node = base::NodeId(node.node()),
+                                  .incarnation = node.incarnation(),
+                                  .peer_address = node.peer_address(),
+                                  .api_address = node.api_address()});
+      });
+}
+
 void Server::Impl::WatchLeader(partition::Partition& partition) {
   partition.AddLeaderListener(
       [this, id = partition.id()](const partition::LeaderInfo& info) {
@@ -524,8 +581,7 @@ void Server::Impl::MakeServices() {
       options.service, MakeDirectory(), authorizer, *workers.front(),
       base::SystemClock(), service::Door{.forwarder = forwarder.get()});
   services = ServicesBehind(*gateway);
-  services.push_back(std::make_unique<service::AdminService>(
-      [this](auto& response) { Describe(response); }, *gateway));
+  services.push_back(AdminBehind(*gateway));
   std::set<std::string> names = {"grpc.health.v1.Health"};
   for (const auto& service : services) names.insert(service->name());
   for (const std::string& name : names) {
@@ -574,12 +630,44 @@ void Server::Impl::Describe(
   response.set_uptime_ms(static_cast<uint64_t>(
       (base::SystemClock().MonotonicNanos() - started_ns) / 1'000'000));
   DescribeDisk(*response.mutable_disk());
-  if (book == nullptr) return;
+  response.set_incarnation(store->identity().incarnation);
+  response.set_partition_count(store->identity().partitions);
+  if (!store->initial_cluster().has_value()) return;
+  response.set_cluster(store->initial_cluster()->id);
+  response.set_partition_count(store->initial_cluster()->partitions);
   for (const cluster::NodeBook::Heard& heard : book->All()) {
     auto& one = *response.add_nodes();
     one.set_node_id(heard.node.node.value());
     one.set_peer_address(heard.node.peer_address);
     one.set_api_address(heard.node.api_address);
+  }
+  DescribeTransport(*response.mutable_transport());
+}
+
+void Server::Impl::DescribeTransport(
+    ::multiraft::admin::v1::TransportStatus& status) const {
+  const transport::Counters& counters = transport->counters();
+  status.set_messages_sent(counters.messages_sent.load());
+  status.set_frames_sent(counters.frames_sent.load());
+  status.set_bytes_sent(counters.bytes_sent.load());
+  status.set_messages_received(counters.messages_received.load());
+  status.set_frames_received(counters.frames_received.load());
+  status.set_streams_opened(counters.streams_opened.load());
+  status.set_streams_failed(counters.streams_failed.load());
+  for (size_t i = 0; i < transport::kDropReasons; ++i) {
+    const auto reason = static_cast<transport::Drop>(i);
+    if (counters.dropped(reason) == 0) continue;
+    auto& dropped = *status.add_dropped();
+    dropped.set_reason(transport::DropName(reason));
+    dropped.set_count(counters.dropped(reason));
+  }
+  for (const transport::PeerState& state : transport->peers()) {
+    auto& peer = *status.add_peers();
+    peer.set_node_id(state.remote.node.value());
+    peer.set_peer_address(state.remote.address);
+    peer.set_connected(state.connected);
+    peer.set_queued_bytes(state.queued_bytes);
+    peer.set_problem(state.problem);
   }
 }
 

@@ -40,6 +40,13 @@ raft::ReplicaId LeaderBalance::Preferred(
 
 raft::ReplicaId LeaderBalance::Look(const partition::PartitionStatus& status) {
   const raft::ReplicaId preferred = Preferred(status.configuration);
+  if (status.soft_state.role != raft::Role::kLeader) kept_.erase(status.id);
+  const raft::Member* const self =
+      status.configuration.FindMember(status.replica);
+  if (kept_.contains(status.id) && self != nullptr && self->priority > 0) {
+    seen_.erase(status.id);
+    return raft::ReplicaId{};
+  }
   if (status.soft_state.role != raft::Role::kLeader ||
       preferred == raft::ReplicaId{} || preferred == status.replica) {
     seen_.erase(status.id);

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 
 #include "base/ids.h"
 #include "partition/partition.h"
@@ -34,8 +35,15 @@ class LeaderBalance {
   // Then it counts again, unless that one leads.
   raft::ReplicaId Look(const partition::PartitionStatus& status);
 
+  // An operator wants it led here: it stays until this node leads no more, or
+  // has priority 0 (a drained node).
+  void Keep(base::PartitionId partition) { kept_.insert(partition); }
+
   // This node does not lead it.
-  void Forget(base::PartitionId partition) { seen_.erase(partition); }
+  void Forget(base::PartitionId partition) {
+    seen_.erase(partition);
+    kept_.erase(partition);
+  }
 
  private:
   struct Seen {
@@ -45,6 +53,7 @@ class LeaderBalance {
   };
 
   const uint32_t looks_;
+  std::set<base::PartitionId> kept_;
   std::map<base::PartitionId, Seen> seen_;  // Those led here by the wrong one.
 };
 

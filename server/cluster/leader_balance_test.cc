@@ -37,6 +37,22 @@ TEST(LeaderBalanceTest, TheFirstVoterLeadsAgainOnceItWasWellForLongEnough) {
   EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
 }
 
+TEST(LeaderBalanceTest, WhereAnOperatorPutsItItStaysUntilItIsLedElsewhere) {
+  LeaderBalance balance(1);
+  balance.Keep(base::PartitionId(1));
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kNobody);
+  balance.Forget(base::PartitionId(1));
+  EXPECT_EQ(balance.Look(LedByTheSecond()), kFirst);
+}
+
+TEST(LeaderBalanceTest, ADrainedNodeKeepsNothing) {
+  LeaderBalance balance(1);
+  partition::PartitionStatus status = LedByTheSecond();
+  status.configuration.members[1].priority = 0;
+  balance.Keep(status.id);
+  EXPECT_EQ(balance.Look(status), kFirst);
+}
+
 // It may be well and yet refuse: its disk is almost full, say (D6).
 TEST(LeaderBalanceTest, WhoDidNotTakeItIsAskedEverMoreSeldom) {
   LeaderBalance balance(1);

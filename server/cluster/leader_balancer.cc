@@ -36,6 +36,11 @@ class LeaderBalancer::Impl : public std::enable_shared_from_this<Impl> {
     stopped_ = true;
   }
 
+  void Keep(base::PartitionId partition) {
+    base::MutexLock lock(mu_);
+    balance_.Keep(partition);
+  }
+
  private:
   // False: it has stopped.
   bool LookAtAll() {
@@ -61,21 +66,19 @@ class LeaderBalancer::Impl : public std::enable_shared_from_this<Impl> {
   void LookAt(partition::Partition& partition,
               const partition::PartitionStatus& status) {
     raft::ReplicaId target;
+    const auto share = std::make_shared<int>();
     {
       base::MutexLock lock(mu_);
-      if (stopped_ || moving_) return;
+      if (stopped_ || !moving_.expired()) return;
       target = balance_.Look(status);
       if (target == raft::ReplicaId{}) return;
-      moving_ = true;
+      moving_ = share;
     }
     partition.TransferLeadership(
-        target,
-        [self = shared_from_this(), id = status.id](const absl::Status& moved) {
+        target, [share, id = status.id](const absl::Status& moved) {
           if (!moved.ok()) {
             VLOG(1) << "partition " << id << ": not handed back: " << moved;
           }
-          base::MutexLock lock(self->mu_);
-          self->moving_ = false;
         });
   }
 
@@ -84,7 +87,8 @@ class LeaderBalancer::Impl : public std::enable_shared_from_this<Impl> {
 
   base::Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
-  bool moving_ ABSL_GUARDED_BY(mu_) = false;  // A transfer is under way.
+  // Lives as long as a transfer is under way, also one whose end nobody tells.
+  std::weak_ptr<int> moving_ ABSL_GUARDED_BY(mu_);
   LeaderBalance balance_ ABSL_GUARDED_BY(mu_){kLooks};
 };
 
@@ -95,5 +99,8 @@ LeaderBalancer::LeaderBalancer(
 
 void LeaderBalancer::Start() { impl_->Schedule(); }
 void LeaderBalancer::Stop() { impl_->Stop(); }
+void LeaderBalancer::Keep(base::PartitionId partition) {
+  impl_->Keep(partition);
+}
 
 }  // namespace server::cluster

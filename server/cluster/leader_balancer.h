@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/ids.h"
 #include "partition/executor.h"
 #include "partition/partition.h"
 
@@ -24,6 +25,9 @@ class LeaderBalancer {
                  partition::Executor& timer);
 
   void Start();
+
+  // An operator wants a partition of this node to be led here, as it is.
+  void Keep(base::PartitionId partition);
 
   // Nothing is begun after this. What was begun goes on.
   void Stop();

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "raft/configuration.h"
+#include "server/service/member_format.h"
 
 namespace server::service {
 namespace {
@@ -32,36 +33,15 @@ admin::Role RoleOf(raft::Role role) {
   return admin::ROLE_UNSPECIFIED;
 }
 
-admin::Vote VoteOf(const raft::Configuration& configuration,
-                   raft::ReplicaId replica) {
-  const auto has = [replica](const std::vector<raft::ReplicaId>& voters) {
-    return std::count(voters.begin(), voters.end(), replica) != 0;
-  };
-  const bool incoming = has(configuration.voters);
-  if (!configuration.is_joint()) {
-    return incoming ? admin::VOTE_FULL : admin::VOTE_NONE;
-  }
-  const bool outgoing = has(configuration.voters_outgoing);
-  if (incoming && outgoing) return admin::VOTE_FULL;
-  if (incoming) return admin::VOTE_INCOMING;
-  return outgoing ? admin::VOTE_OUTGOING : admin::VOTE_NONE;
-}
-
 void FillMembers(const partition::PartitionStatus& from,
                  admin::PartitionStatus& to) {
-  for (const raft::Member& member : from.configuration.members) {
-    admin::Member& one = *to.add_members();
-    one.set_replica_id(member.replica.value());
-    one.mutable_node()->set_node_id(member.node.value());
-    one.mutable_node()->set_peer_address(member.peer_address);
-    one.mutable_node()->set_api_address(member.api_address);
-    one.set_vote(VoteOf(from.configuration, member.replica));
-    one.set_priority(member.priority);
-    if (member.replica == from.soft_state.leader) {
-      to.set_leader_node(member.node.value());
+  AddMembers(from.configuration, *to.mutable_members());
+  for (admin::Member& one : *to.mutable_members()) {
+    if (one.replica_id() == from.soft_state.leader.value()) {
+      to.set_leader_node(one.node().node_id());
     }
     for (const raft::FollowerStatus& follower : from.followers) {
-      if (follower.replica != member.replica) continue;
+      if (follower.replica.value() != one.replica_id()) continue;
       one.set_match_index(follower.match_index.value());
       one.set_silent_ms(follower.silent_ticks * from.tick_ns / kNanosPerMilli);
     }
@@ -132,8 +112,11 @@ class Gathering {
 class Transfer : public std::enable_shared_from_this<Transfer> {
  public:
   Transfer(std::shared_ptr<UnaryCall> call, partition::Partition& partition,
-           base::NodeId node)
-      : call_(std::move(call)), partition_(partition), node_(node) {}
+           base::NodeId node, std::function<void()> stay)
+      : call_(std::move(call)),
+        partition_(partition),
+        node_(node),
+        stay_(std::move(stay)) {}
 
   ~Transfer() {
     call_->Fail({.refusal = {.status = absl::UnavailableError(
@@ -176,6 +159,7 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   const std::shared_ptr<UnaryCall> call_;
   partition::Partition& partition_;
   const base::NodeId node_;
+  const std::function<void()> stay_;  // It is to go on leading here.
 
   base::Mutex mu_;
   uint64_t listener_ ABSL_GUARDED_BY(mu_) = 0;  // 0: not known yet.
@@ -213,6 +197,7 @@ void Transfer::HandOver(const partition::PartitionStatus& status) {
         absl::StrCat("node ", node_.value(), " has no replica of partition ",
                      status.id.value())));
   }
+  if (*target == status.replica) stay_();
   partition_.TransferLeadership(
       *target, [self = shared_from_this()](absl::Status moved) {
         if (moved.ok()) return self->AwaitLeader();
@@ -222,10 +207,11 @@ void Transfer::HandOver(const partition::PartitionStatus& status) {
 
 }  // namespace
 
-AdminService::AdminService(DescribeNode describe_node, Gateway& gateway)
+AdminService::AdminService(Node node, Gateway& gateway)
     : RawService("multiraft.admin.v1.Admin"),
-      describe_node_(std::move(describe_node)),
-      gateway_(gateway) {
+      node_(std::move(node)),
+      gateway_(gateway),
+      members_(node_.ask, gateway) {
   AddUnary("Status", {},
            [this](const std::shared_ptr<UnaryCall>& call,
                   absl::string_view request) { Status(call, request); });
@@ -233,6 +219,11 @@ AdminService::AdminService(DescribeNode describe_node, Gateway& gateway)
       "TransferLeader", {},
       [this](const std::shared_ptr<UnaryCall>& call,
              absl::string_view request) { TransferLeader(call, request); });
+  AddUnary("ChangeMembers", {},
+           [this](const std::shared_ptr<UnaryCall>& call,
+                  absl::string_view request) {
+             members_.ChangeMembers(call, request);
+           });
 }
 
 void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
@@ -246,7 +237,7 @@ void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
       gateway_.EnterAll(call->context(), {.service = name(), .rpc = "Status"});
   if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
   admin::StatusResponse response;
-  describe_node_(response);
+  node_.describe(response);
   auto gathering = std::make_shared<Gathering>(call, std::move(response));
   for (partition::Partition* partition : entered.value) {
     partition->GetStatus([gathering](partition::PartitionStatus&& status) {
@@ -268,7 +259,8 @@ void AdminService::TransferLeader(const std::shared_ptr<UnaryCall>& call,
       {.service = name(), .rpc = "TransferLeader", .partition = id});
   if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
   std::make_shared<Transfer>(call, *entered.value,
-                             base::NodeId(request.node_id()))
+                             base::NodeId(request.node_id()),
+                             [this, id] { node_.keep_leading(id); })
       ->Start();
 }
 

@@ -6,20 +6,27 @@
 #include <functional>
 #include <memory>
 
+#include "base/ids.h"
 #include "multiraft/admin/v1/admin.pb.h"
 #include "server/service/gateway.h"
+#include "server/service/member_handler.h"
 #include "server/service/raw_service.h"
 
 namespace server::service {
 
 class AdminService : public RawService {
  public:
-  // Fills what is not about partitions; called on any thread.
-  using DescribeNode =
-      std::function<void(multiraft::admin::v1::StatusResponse&)>;
+  // What it cannot know by itself. Called on any thread; must not block.
+  struct Node {
+    // Fills what is not about partitions.
+    std::function<void(multiraft::admin::v1::StatusResponse&)> describe;
+    AskNode ask;
+    // An operator wants a partition to be led here, as it is now.
+    std::function<void(base::PartitionId)> keep_leading;
+  };
 
   // `gateway` must outlive it.
-  AdminService(DescribeNode describe_node, Gateway& gateway);
+  AdminService(Node node, Gateway& gateway);
 
  private:
   void Status(const std::shared_ptr<UnaryCall>& call,
@@ -27,8 +34,9 @@ class AdminService : public RawService {
   void TransferLeader(const std::shared_ptr<UnaryCall>& call,
                       absl::string_view request);
 
-  const DescribeNode describe_node_;
+  const Node node_;
   Gateway& gateway_;
+  MemberHandler members_;
 };
 
 }  // namespace server::service

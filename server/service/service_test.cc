@@ -107,7 +107,12 @@ class ServiceTest : public ::testing::Test {
       services_.push_back(std::make_unique<PrimitiveService>(type, gateway_));
     }
     services_.push_back(std::make_unique<AdminService>(
-        [](auto& response) { response.set_node_id(3); }, gateway_));
+        AdminService::Node{
+            .describe = [](auto& response) { response.set_node_id(3); },
+            .ask = [](const std::string& address,
+                      auto done) { std::move(done)(WhoIsAt(address)); },
+            .keep_leading = [](base::PartitionId) {}},
+        gateway_));
     services_.push_back(std::make_unique<HealthService>(
         std::set<std::string>{"atomix.multiraft.v1.Partition"}, gateway_));
     grpc::ServerBuilder builder;
