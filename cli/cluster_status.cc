@@ -95,6 +95,11 @@ std::vector<std::string> Problems(
       continue;
     }
     for (const auto& status : one.status->partitions()) {
+      if (!status.alarm().empty()) {
+        problems.push_back(absl::StrCat("partition ", status.partition_id(),
+                                        " on node ", node, ": ",
+                                        OneLine(status.alarm())));
+      }
       if (status.healthy()) continue;
       problems.push_back(absl::StrCat("partition ", status.partition_id(),
                                       " does not serve on node ", node, ": ",

@@ -72,6 +72,11 @@ std::string ToText(const admin::StatusResponse& status) {
         &text, "partition ", p.partition_id(), " does not serve: ",
         p.problem().empty() ? "no reason given" : OneLine(p.problem()), "\n");
   }
+  for (const admin::PartitionStatus& p : status.partitions()) {
+    if (p.alarm().empty()) continue;
+    absl::StrAppend(&text, "partition ", p.partition_id(), ": ",
+                    OneLine(p.alarm()), "\n");
+  }
   return text;
 }
 

@@ -73,6 +73,7 @@ Json ToJson(const admin::PartitionStatus& partition) {
   object["applied_index"] = partition.applied_index();
   object["durable_index"] = partition.durable_index();
   object["image_index"] = partition.image_index();
+  object["verified_index"] = partition.verified_index();
   object["machine_version"] = partition.machine_version();
   object["machine_version_max"] = partition.machine_version_max();
   object["machine_version_since"] = partition.machine_version_since();
@@ -84,6 +85,7 @@ Json ToJson(const admin::PartitionStatus& partition) {
   object["log_time_ms"] = Millis(partition.log_time());
   object["healthy"] = partition.healthy();
   object["problem"] = partition.problem();
+  object["alarm"] = partition.alarm();
   object["members"] = Json::array();
   for (const admin::Member& member : partition.members()) {
     object["members"].push_back(ToJson(member));

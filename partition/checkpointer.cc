@@ -87,6 +87,9 @@ void Checkpointer::Continue() {
   std::vector<session::EncodedRow> rows;
   cut_->encoded = state_machine_->EncodeSlice(
       options_.checkpoint_slice_rows, options_.checkpoint_slice_bytes, rows);
+  if (cut_->encoded) {
+    hooks_.summed(cut_->position.index, state_machine_->image_header());
+  }
   if (!rows.empty()) {
     const uint64_t bytes = BytesOf(rows);
     inflight_bytes_ += bytes;
@@ -127,6 +130,7 @@ void Checkpointer::WritePointer() {
       log_.Target(pointer.position.index, hooks_.needs());
   std::optional<raft::Index> trim_below;
   if (target > log_.first_index()) trim_below = target;
+  cut_->pointer = pointer;
 
   storage::LogWrite write;
   write.partition = options_.id;
@@ -197,6 +201,7 @@ void Checkpointer::Clean() {
 void Checkpointer::Abandon() {
   abandoned_ = true;
   ++life_;
+  if (is_pointer_queued()) image_ = cut_->pointer;
   cut_.reset();
   obsolete_ = {};
   cleaned_ = 0;

@@ -33,6 +33,9 @@ class Checkpointer {
   struct Hooks {
     // Runs a task in a later turn of the partition. Thread-safe.
     std::function<void(absl::AnyInvocable<void()>)> post;
+    // The cut at `index` is encoded, so its sums are known.
+    std::function<void(raft::Index index, const session::ImageHeader& header)>
+        summed;
     // The image at `position` is durable; the log on disk begins at `first`.
     std::function<void(const raft::Position& position,
                        const raft::Configuration& configuration,
@@ -63,7 +66,8 @@ class Checkpointer {
 
   // --- When another image is installed --------------------------------------
 
-  // It will be, so the present one is written no further.
+  // It will be, so the present one is written no further; image() is the last
+  // one whose pointer was queued.
   void Abandon();
   // It is, and loaded into `state_machine`, which outlives this or the next
   // call. REQUIRES: Abandon was called.
@@ -75,6 +79,9 @@ class Checkpointer {
     return cut_.has_value() && cut_->pointer_queued;
   }
 
+  // A cut is being written.
+  bool is_writing() const { return cut_.has_value(); }
+
   const storage::ImagePointer& image() const { return image_; }
   uint64_t log_bytes() const { return log_.bytes(); }
 
@@ -85,6 +92,7 @@ class Checkpointer {
     raft::Configuration configuration;
     bool encoded = false;
     bool pointer_queued = false;
+    storage::ImagePointer pointer;  // If pointer_queued.
   };
 
   void Continue();

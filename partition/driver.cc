@@ -52,6 +52,13 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
           options_, *state_machine_, ports_.store, loaded.stored.image,
           loaded.stored.first_index,
           {.post = [this](TaskItem task) { Post(std::move(task)); },
+           .summed =
+               [this](raft::Index index, const session::ImageHeader& header) {
+                 Post([this, report = ReportOf(index, header.machine_version,
+                                               header.digest)]() mutable {
+                   Report(std::move(report));
+                 });
+               },
            .durable =
                [this](const raft::Position& position,
                       const raft::Configuration& configuration,
@@ -71,6 +78,8 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       versions_(self_, options.limits.machine_version_max,
                 TicksOf(options.version_ask_ns, options),
                 options.version_settle_rounds),
+      divergence_(self_, TicksOf(options.digest_retry_ns, options)),
+      replayer_(options_, ports_.store, ReplayHooks()),
       held_(options.stream_hold_ns, options.mailbox_bytes_max),
       admit_command_(std::make_unique<disk::Command>()),
       replay_end_(core_->last_index()) {
@@ -81,6 +90,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
   } else {
     replay_end_ = raft::Index{};
   }
+  if (loaded.stored.image.suspect) StartInDoubt();
 }
 
 Driver::~Driver() = default;
@@ -162,6 +172,7 @@ void Driver::Start() {
     started_ = true;
     last_now_ns_ = Now();
     TellMembers();
+    ReportImage();
     // Alone, nobody else can lead; and in a new group the first replica should:
     // neither waits for the timer.
     const raft::Configuration& configuration = core_->configuration();
@@ -259,7 +270,9 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
     status.log_time_ns = state_machine_->time_ns();
     status.state_bytes = state_machine_->size_bytes();
     status.counts = state_machine_->counts();
-    status.problem = problem_;
+    status.problem = problem_.empty() ? paused_ : problem_;
+    status.alarm = divergence_.Alarm();
+    status.verified_index = divergence_.verified_index();
     status.configuration = core_->configuration();
     status.followers = core_->followers();
     status.tick_ns = options_.raft.tick_ns;
@@ -450,7 +463,7 @@ void Driver::ProcessReady() {
         }
       }
     }
-    if (to_apply_.empty() || !problem_.empty()) return;
+    if (ApplyIsHeld() || to_apply_.empty() || !problem_.empty()) return;
     ApplySome();
     if (Now() - turn_start_ns_ >= options_.turn_ns_max) break;
   }
@@ -698,7 +711,7 @@ void Driver::OnTick() {
   if (!started_ || !problem_.empty()) return;
   const uint64_t now = Now();
   const bool disk_is_low = this->disk_is_low();
-  core_->SetPassive(disk_is_low);
+  core_->SetPassive(disk_is_low || is_paused());
   core_->Tick(disk_is_low ? 0 : now - last_now_ns_);
   last_now_ns_ = now;
   TickImages();
@@ -711,8 +724,9 @@ void Driver::OnTick() {
   ReleaseHeld();
   transfers_.Tick();
   TickVersions();
+  TickDoubt();
 
-  if (core_->role() != raft::Role::kLeader || stopped_) return;
+  if (core_->role() != raft::Role::kLeader || stopped_ || is_paused()) return;
   if (disk_is_low) transfers_.GiveUp(*core_);
   TickMembers();
   // Behind what is gathered: a KeepAlive of this turn saves its session.
@@ -753,12 +767,16 @@ Refusal Driver::NotServing() const {
       core_->role() == raft::Role::kLeader && core_->committed_in_term();
   const bool caught_up =
       state_machine_->applied_log_index() >= leader_start_.value();
-  if (problem_.empty() && !stopped_ && leads && caught_up) return {};
+  const bool works = problem_.empty() && !stopped_ && !is_paused();
+  if (works && leads && caught_up) return {};
 
   if (!problem_.empty()) {
     return OutOfService(options_.id, problem_, Outcome::kNotProposed);
   }
   if (stopped_) return ShuttingDown(Outcome::kNotProposed);
+  if (is_paused()) {
+    return OutOfService(options_.id, paused_, Outcome::kNotProposed);
+  }
   if (leads) return Replaying(options_.id);
   return NotLeader(options_.id, core_->leader().value() != 0,
                    static_cast<uint32_t>(options_.raft.election_ticks *
@@ -767,7 +785,8 @@ Refusal Driver::NotServing() const {
 
 // Any replica reads, as of the index that the leader confirms.
 Refusal Driver::NotReading() const {
-  if (problem_.empty() && !stopped_ && core_->leader() != raft::ReplicaId{}) {
+  if (problem_.empty() && !stopped_ && !is_paused() &&
+      core_->leader() != raft::ReplicaId{}) {
     return {};
   }
   return NotServing();
@@ -803,7 +822,7 @@ void Driver::UpdateServing() {
     Post([] {});
   }
   serving_.store(serving, std::memory_order_release);
-  const bool follows = problem_.empty() && !stopped_ &&
+  const bool follows = problem_.empty() && !stopped_ && !is_paused() &&
                        core_->leader() != raft::ReplicaId{0} &&
                        core_->leader() != self_;
   available_.store(serving || follows, std::memory_order_release);

@@ -16,6 +16,7 @@
 
 #include "partition/callers.h"
 #include "partition/checkpointer.h"
+#include "partition/divergence.h"
 #include "partition/held_streams.h"
 #include "partition/image_receiver.h"
 #include "partition/image_sender.h"
@@ -24,6 +25,7 @@
 #include "partition/member_changes.h"
 #include "partition/partition.h"
 #include "partition/reads.h"
+#include "partition/replayer.h"
 #include "partition/transfers.h"
 #include "partition/versions.h"
 #include "raft/raft.h"
@@ -147,10 +149,36 @@ class Driver : public Partition {
   bool LogWaitsForImage() const;
   void ImageInstalled(std::unique_ptr<session::StateMachine> state_machine,
                       const storage::ImagePointer& image);
+  // On a thread of the store: a large state takes long.
+  void FreeLater(std::unique_ptr<session::StateMachine> state_machine,
+                 uint64_t generation);
 
   // --- driver_members.cc ----------------------------------------------------
   MemberChanges::Limits MemberLimits() const;
   void TickMembers();
+
+  // --- driver_doubt.cc ------------------------------------------------------
+  // Why a replica is paused: it applies and serves nothing, and does not lead.
+  enum class PauseReason : uint8_t {
+    kNone,
+    kDiverged,  // Its state is not that of the majority.
+  };
+  bool is_paused() const { return pause_reason_ != PauseReason::kNone; }
+  DigestReport ReportOf(raft::Index index, uint32_t machine_version,
+                        uint64_t digest) const;
+  void ReportImage();
+  void Report(DigestReport report);
+  void LookForContradiction();
+  void Pause(PauseReason reason, std::string why);
+  void Resume();
+  bool ApplyIsHeld();
+  void Replay();
+  Replayer::Hooks ReplayHooks();
+  void Distrust(raft::Index index, const std::string& what);
+  void StartInDoubt();
+  void TickDoubt();
+  void Reseeded(std::unique_ptr<session::StateMachine> state_machine,
+                const storage::ImagePointer& image);
 
   // --- driver_notes.cc ------------------------------------------------------
   void Handle(raft::ReplicaId from, const VersionAsked& asked);
@@ -203,6 +231,8 @@ class Driver : public Partition {
   Transfers transfers_;
   MemberChanges member_changes_;
   Versions versions_;
+  Divergence divergence_;
+  Replayer replayer_;
   HeldStreams held_;
 
   std::vector<MailboxItem> turn_items_;
@@ -227,6 +257,14 @@ class Driver : public Partition {
   bool started_ = false;
   bool stopped_ = false;
   std::string problem_;  // Not empty: fenced.
+
+  PauseReason pause_reason_ = PauseReason::kNone;
+  std::string paused_;      // Why, for people.
+  raft::Index handed_out_;  // By the core, while what it did was not applied.
+  raft::Index
+      wrong_since_;  // If kDiverged: an image in front of it is no help.
+  uint64_t doubt_ticks_ = 0;
+  uint64_t make_image_ns_ = 0;  // Not before, for others.
 };
 
 }  // namespace partition

@@ -36,7 +36,8 @@ ImageReceiver::Hooks Driver::ReceiverHooks() {
       .sealed = [this] { checkpointer_.Abandon(); },
       .installed =
           [this](std::unique_ptr<session::StateMachine> state_machine,
-                 const storage::ImagePointer& image) {
+                 const storage::ImagePointer& image, bool keeps_log) {
+            if (keeps_log) return Reseeded(std::move(state_machine), image);
             ImageInstalled(std::move(state_machine), image);
           },
       .refused =
@@ -56,7 +57,8 @@ void Driver::HandleSnapshots(const raft::Ready& ready) {
   for (const raft::SnapshotSend& send : ready.snapshot_sends) {
     // A newer image may become durable before this one is pinned, and take the
     // log behind this one with it: the core offers that one next (U18).
-    if (checkpointer_.is_pointer_queued()) {
+    // And from a state that is wrong nobody gets any (P37).
+    if (checkpointer_.is_pointer_queued() || is_paused()) {
       core_->SnapshotSent(send.follower, send.position.index,
                           /*delivered=*/false);
     } else {
@@ -89,6 +91,7 @@ void Driver::TickImages() {
 void Driver::StopImages() {
   image_sender_.EndAll();
   image_receiver_.Stop();
+  replayer_.Stop();
 }
 
 LogNeeds Driver::NeedsOfLog() const {
@@ -111,18 +114,25 @@ void Driver::ImageInstalled(
   CHECK(pending_.empty());
   CHECK(to_apply_.empty() || to_apply_.back().index < image.position.index);
   to_apply_.clear();
+  replayer_.Stop();
   replay_end_ = raft::Index{};
   applied_configuration_ = image.configuration;
   checkpointer_.Installed(*state_machine, image);
   callers_.Replace(*state_machine);
   std::swap(state_machine_, state_machine);
   core_->SnapshotInstalled(image.position, /*installed=*/true);
+  divergence_.Forget();
+  if (is_paused()) Resume();
+  ReportImage();
+  FreeLater(std::move(state_machine), image.generation);
+}
 
-  // To free a large state takes long: on a thread of the store, behind an empty
-  // batch, not between the turns of this one.
+// Behind an empty batch, not between the turns of this executor.
+void Driver::FreeLater(std::unique_ptr<session::StateMachine> state_machine,
+                       uint64_t generation) {
   storage::ImageBatch nothing;
   nothing.partition = options_.id;
-  nothing.generation = image.generation;
+  nothing.generation = generation;
   nothing.done = [old = std::move(state_machine)](absl::Status) {};
   ports_.store.WriteImage(std::move(nothing));
 }

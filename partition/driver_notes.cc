@@ -26,7 +26,8 @@ void Driver::SendNotes(std::vector<Note> notes) {
 // --- Versions ---------------------------------------------------------------
 
 void Driver::TickVersions() {
-  if (core_->role() != raft::Role::kLeader || !core_->committed_in_term()) {
+  if (core_->role() != raft::Role::kLeader || !core_->committed_in_term() ||
+      is_paused()) {
     return versions_.NotLeading();
   }
   std::vector<Note> notes;
@@ -47,9 +48,5 @@ void Driver::Handle(raft::ReplicaId from, const VersionAsked& asked) {
 void Driver::Handle(raft::ReplicaId from, const VersionKnown& known) {
   versions_.Handle(from, known);
 }
-
-void Driver::Handle(raft::ReplicaId, const DigestReport&) {}
-void Driver::Handle(raft::ReplicaId, const ImageWanted&) {}
-void Driver::Handle(raft::ReplicaId, const ImageOffered&) {}
 
 }  // namespace partition

@@ -55,13 +55,21 @@ void ImageReceiver::Offer(const raft::SnapshotInstall& install,
   if (install.position.index <= applied || hooks_.now_ns() < refuse_until_ns_) {
     return hooks_.refused(install.position);
   }
-  Begin(install);
+  Begin(install, /*keeps_log=*/false);
 }
 
-void ImageReceiver::Begin(const raft::SnapshotInstall& install) {
+void ImageReceiver::Reseed(const raft::SnapshotInstall& install) {
+  CHECK(transfer_ == nullptr);
+  if (stopped_ || hooks_.now_ns() < refuse_until_ns_) return;
+  Begin(install, /*keeps_log=*/true);
+}
+
+void ImageReceiver::Begin(const raft::SnapshotInstall& install,
+                          bool keeps_log) {
   ++number_;
   transfer_ = std::make_unique<Transfer>();
   transfer_->install = install;
+  transfer_->keeps_log = keeps_log;
   transfer_->generation = hooks_.generation() + 1;
   transfer_->state_machine = std::make_unique<session::StateMachine>(
       registry_, options_.limits, options_.apply_limits);
@@ -306,13 +314,15 @@ void ImageReceiver::WriteLoaded() {
   store_.WriteImage(std::move(batch));
 }
 
-// In one write: the image, and nothing of the old one or of its log (P35, P38).
+// In one write: the image, and nothing of the old one or, unless that is kept,
+// of its log (P35, P38).
 void ImageReceiver::WritePointer() {
   CHECK(!transfer_->pointer_queued);
   transfer_->pointer_queued = true;
   storage::LogWrite write;
   write.partition = options_.id;
   write.image = transfer_->pointer;
+  write.keeps_log = transfer_->keeps_log;
   write.done = WhenWritten([this] { Installed(); });
   store_.Write(std::move(write));
 }
@@ -322,7 +332,8 @@ void ImageReceiver::Installed() {
   ++number_;
   LOG(INFO) << "partition " << options_.id << ": installed the image at "
             << done->pointer.position.index;
-  hooks_.installed(std::move(done->state_machine), done->pointer);
+  hooks_.installed(std::move(done->state_machine), done->pointer,
+                   done->keeps_log);
   if (!next_.has_value()) return;
   const raft::SnapshotInstall next = *std::exchange(next_, std::nullopt);
   Offer(next, done->pointer.position.index);

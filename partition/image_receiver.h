@@ -53,9 +53,9 @@ class ImageReceiver {
     // be queued before this returns.
     std::function<void()> sealed;
     // The image is durable: `state_machine` holds it, and the log begins behind
-    // it.
+    // it, unless it `keeps_log`.
     std::function<void(std::unique_ptr<session::StateMachine> state_machine,
-                       const storage::ImagePointer& image)>
+                       const storage::ImagePointer& image, bool keeps_log)>
         installed;
     // The transfer is over without success.
     std::function<void(const raft::Position& image)> refused;
@@ -75,6 +75,10 @@ class ImageReceiver {
   // `applied` has overtaken is refused.
   void Offer(const raft::SnapshotInstall& install, raft::Index applied);
 
+  // The state is to be replaced, and the log, which has the image's position,
+  // stays (divergence). REQUIRES: !is_receiving().
+  void Reseed(const raft::SnapshotInstall& install);
+
   // What the leader sent. Late, repeated and strange chunks are dropped.
   void Handle(ImageChunk chunk);
 
@@ -93,6 +97,7 @@ class ImageReceiver {
  private:
   struct Transfer {
     raft::SnapshotInstall install;
+    bool keeps_log = false;
     uint64_t generation = 0;
     std::unique_ptr<session::StateMachine> state_machine;
 
@@ -119,7 +124,7 @@ class ImageReceiver {
     bool pointer_queued = false;
   };
 
-  void Begin(const raft::SnapshotInstall& install);
+  void Begin(const raft::SnapshotInstall& install, bool keeps_log);
   // Asks for the next rows if there is room for them and it is their time.
   void Ask();
   void SendRequest();

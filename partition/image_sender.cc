@@ -47,6 +47,12 @@ void ImageSender::Start(const raft::SnapshotSend& send, uint64_t now_ns) {
   });
 }
 
+void ImageSender::Reseed(const raft::SnapshotSend& send, uint64_t now_ns) {
+  Start(send, now_ns);
+  const auto transfer = transfers_.find(send.follower);
+  if (transfer != transfers_.end()) transfer->second.is_reseed = true;
+}
+
 void ImageSender::Pinned(raft::ReplicaId follower, uint64_t number,
                          absl::StatusOr<storage::PinnedImage> image) {
   Transfer* transfer = Find(follower, number);
@@ -113,7 +119,10 @@ void ImageSender::Answer(raft::ReplicaId follower, uint64_t number,
                    .rows = std::move(slice->rows),
                    .machine_version = transfer->pointer.machine_version,
                    .last = slice->last};
-  if (chunk.last) chunk.pointer = transfer->pointer;
+  if (chunk.last) {
+    chunk.pointer = transfer->pointer;
+    transfer->last_sent = true;
+  }
   hooks_.send(std::move(chunk));
   if (transfer->waiting.has_value()) Read(follower, *transfer);
 }
@@ -154,9 +163,15 @@ void ImageSender::Tick(const std::vector<raft::FollowerStatus>& followers,
                                        [&](const raft::FollowerStatus& status) {
                                          return status.replica == replica;
                                        });
-    if (follower == followers.end() ||
-        follower->state != raft::ProgressState::kSnapshot ||
-        follower->match_index >= it->second.position.index) {
+    const Transfer& transfer = it->second;
+    const bool ended =
+        follower == followers.end() ||
+        (transfer.is_reseed
+             ? transfer.last_sent &&
+                   now_ns >= transfer.progress_ns + 3 * RetryNs()
+             : follower->state != raft::ProgressState::kSnapshot ||
+                   follower->match_index >= transfer.position.index);
+    if (ended) {
       it = End(it);
     } else {
       ++it;

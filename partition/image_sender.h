@@ -54,6 +54,10 @@ class ImageSender {
   // it before, unless that is the same one.
   void Start(const raft::SnapshotSend& send, uint64_t now_ns);
 
+  // The same for a follower whose state is to be replaced: the core knows
+  // nothing of it. It ends when the follower asks no more.
+  void Reseed(const raft::SnapshotSend& send, uint64_t now_ns);
+
   // A follower asks; it is told if what it asks for is not pinned for it.
   void Handle(const ImageRequest& request, uint64_t now_ns);
 
@@ -74,7 +78,9 @@ class ImageSender {
  private:
   struct Transfer {
     raft::Position position;
-    uint64_t number = 0;  // Names it in completions of the store.
+    bool is_reseed = false;
+    bool last_sent = false;  // All of it has been.
+    uint64_t number = 0;     // Names it in completions of the store.
     uint64_t progress_ns = 0;
 
     bool pinned = false;
@@ -100,6 +106,9 @@ class ImageSender {
   absl::Status Sum(Transfer& transfer, const storage::ImageSlice& slice);
   void SendGone(const ImageRequest& request);
 
+  uint64_t RetryNs() const {
+    return options_.image_retry_ticks * options_.raft.tick_ns;
+  }
   // Null if that transfer has ended.
   Transfer* Find(raft::ReplicaId follower, uint64_t number);
   Transfers::iterator End(Transfers::iterator transfer);

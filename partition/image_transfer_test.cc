@@ -145,8 +145,9 @@ class ImageTransferTest : public ::testing::Test {
             .sealed = [this] { ++sealed_; },
             .installed =
                 [this](std::unique_ptr<session::StateMachine> state_machine,
-                       const storage::ImagePointer& image) {
+                       const storage::ImagePointer& image, bool keeps_log) {
                   generation_ = image.generation;
+                  kept_log_ = keeps_log;
                   state_machine_ = std::move(state_machine);
                   installed_.push_back(image.position.index.value());
                 },
@@ -311,6 +312,7 @@ class ImageTransferTest : public ::testing::Test {
   std::vector<uint64_t> installed_;
   std::vector<uint64_t> refused_;
   std::string unknown_;
+  bool kept_log_ = false;
   std::unique_ptr<session::StateMachine> state_machine_;
 };
 
@@ -330,6 +332,33 @@ TEST_F(ImageTransferTest, ImageIsInstalledBesideTheOldOneAndReplacesIt) {
   EXPECT_LT(largest_, 20u);
   EXPECT_LT(sent_bytes_, receiver_->received_bytes());
   EXPECT_FALSE(receiver_->is_receiving());
+}
+
+// The core knows nothing of it: the transfer ends when nobody asks any more.
+TEST_F(ImageTransferTest, ReseedKeepsTheLogAndItsPinEndsByItself) {
+  const MadeImage image(100, 100);
+  LeaderHas(image);
+  // The log up to behind the image.
+  raft::Position position;
+  storage::LogWrite log{.partition = kPartition};
+  for (uint64_t i = 1; i <= image.position().index.value() + 3; ++i) {
+    log.entries.push_back({.term = raft::Term{1}, .index = Index{i}});
+  }
+  store_->Write(std::move(log));
+  store_->SyncStep();
+  followers_ = {{.replica = kFollower,
+                 .state = raft::ProgressState::kReplicate,
+                 .match_index = image.position().index + 3}};
+  sender_->Reseed({.follower = kFollower, .position = image.position()},
+                  now_ns_);
+  receiver_->Reseed(image.offer());
+  RunUntilInstalled();
+  EXPECT_TRUE(kept_log_);
+  EXPECT_EQ(state_machine_->FullDigest(), image.digest);
+  EXPECT_EQ(sender_->transfers(), 1u);
+  Run(10 * kSecond);
+  EXPECT_EQ(sender_->transfers(), 0u);
+  EXPECT_THAT(failed_, IsEmpty());
 }
 
 TEST_F(ImageTransferTest, ImageOfANewerVersionStopsTheFollower) {  // U39

@@ -93,6 +93,9 @@ struct Options {
   uint64_t version_ask_ns = 1'000'000'000;
   uint32_t version_settle_rounds = 5;
 
+  // Who has not heard what a majority sums up to asks again after so long.
+  uint64_t digest_retry_ns = 5'000'000'000;
+
   // A query waits this long for max_received_index; then Unavailable.
   uint64_t query_wait_ns = 5'000'000'000;
   // Stream requests wait this long for a leader before Unavailable (a driver
@@ -152,6 +155,12 @@ struct PartitionStatus {
   uint64_t state_bytes = 0;
   session::Counts counts;
   std::string problem;  // Empty: healthy.
+  // What an operator should know of it, though it serves: the states of the
+  // replicas differ.
+  std::string alarm;
+  // The newest checkpoint at which a majority had this state; 0: none since the
+  // start.
+  raft::Index verified_index;
   raft::Configuration configuration;
   // The others, as the leader sees them; empty elsewhere.
   std::vector<raft::FollowerStatus> followers;

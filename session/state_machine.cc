@@ -407,6 +407,9 @@ bool StateMachine::EncodeSlice(size_t rows_max, size_t bytes_max,
 const ImageHeader& StateMachine::image_header() const {
   return impl_->image_header();
 }
+std::vector<std::pair<TableId, uint64_t>> StateMachine::table_digests() const {
+  return impl_->tables().table_digests();
+}
 TableSet::Obsolete StateMachine::ImageDurable() {
   return impl_->tables().ImageDurable();
 }

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -205,6 +206,10 @@ class StateMachine {
   bool EncodeSlice(size_t rows_max, size_t bytes_max,
                    std::vector<EncodedRow>& rows);
   const ImageHeader& image_header() const;
+  // Of the last cut that is complete, or of the image that was loaded: the sums
+  // of its tables, those without rows left out. image_header().digest is their
+  // sum.
+  std::vector<std::pair<TableId, uint64_t>> table_digests() const;
   // The pointer is durable: what no reader needs any more.
   TableSet::Obsolete ImageDurable();
   uint64_t dirty_bytes() const;

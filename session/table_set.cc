@@ -44,6 +44,48 @@ absl::Status BadRow(const EncodedRow& row, absl::string_view why) {
 
 }  // namespace
 
+absl::string_view NameOf(TableId table) {
+  switch (table) {
+    case TableId::kEpochs:
+      return "epochs";
+    case TableId::kPartition:
+      return "partition";
+    case TableId::kSessions:
+      return "sessions";
+    case TableId::kPrimitives:
+      return "primitives";
+    case TableId::kUsers:
+      return "users";
+    case TableId::kOpenCommands:
+      return "open commands";
+    case TableId::kRecords:
+      return "records";
+    case TableId::kListeners:
+      return "listeners";
+    case TableId::kEvents:
+      return "events";
+    case TableId::kReclaims:
+      return "reclaims";
+    case TableId::kCounter:
+      return "counter";
+    case TableId::kMap:
+      return "map";
+    case TableId::kMapClear:
+      return "map clear";
+    case TableId::kMapHold:
+      return "map hold";
+    case TableId::kMapWaiter:
+      return "map waiter";
+    case TableId::kLockHold:
+      return "lock hold";
+    case TableId::kLockWaiter:
+      return "lock waiter";
+    case TableId::kValue:
+      return "value";
+  }
+  return "";
+}
+
 struct TableSet::EpochRow {
   uint64_t epoch = 0;
   bool gone = false;  // The table was destroyed in this epoch.

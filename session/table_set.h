@@ -57,6 +57,9 @@ enum class TableId : uint16_t {
   // 24 and up: the other primitives, in the order they are written.
 };
 
+// For people: "sessions". Empty: no such table.
+absl::string_view NameOf(TableId table);
+
 // One version of one row of the image, as storage/ keeps it.
 struct EncodedRow {
   TableId table{};

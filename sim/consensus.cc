@@ -118,6 +118,7 @@ void Consensus::Change(DiskState& state, const DiskWrite& write) const {
   if (state.generation == write.image->generation) return;
   // It came from elsewhere, and the log begins anew behind it (P38).
   state.generation = write.image->generation;
+  if (write.keeps_log) return;
   state.terms.clear();
   while (state.last() < std::min(state.image.index, chosen())) {
     state.terms.push_back(entry(state.last() + 1).term);

@@ -62,6 +62,7 @@ class Disk::Driven : public storage::LogStore,
                    .hard_state = write.hard_state,
                    .entries = write.entries,
                    .image = write.image,
+                   .keeps_log = write.keeps_log,
                    .trim_below = write.trim_below};
     disk_.observer_.OnQueued(copy);
     write.done = [this, copy = std::move(copy),

@@ -38,6 +38,7 @@ struct DiskWrite {
   std::optional<raft::HardState> hard_state;
   std::vector<raft::Entry> entries;
   std::optional<storage::ImagePointer> image;
+  bool keeps_log = false;
   std::optional<raft::Index> trim_below;
 };
 

@@ -60,6 +60,10 @@ class Node {
   void set_on_open(std::function<void(storage::LogStore&)> on_open) {
     on_open_ = std::move(on_open);
   }
+  // The next process knows machine versions up to this one.
+  void set_machine_version_max(uint32_t version) {
+    options_.partition.limits.machine_version_max = version;
+  }
   // Called, from an event of its own, when the process has ended itself.
   void set_on_exit(std::function<void(absl::Status)> on_exit) {
     on_exit_ = std::move(on_exit);
@@ -103,7 +107,7 @@ class Node {
   EventLoop& loop_;
   Network& network_;
   const session::Registry& registry_;
-  const NodeOptions options_;
+  NodeOptions options_;
   base::Random random_;
   SimClock clock_;
   Disk disk_;

@@ -40,6 +40,11 @@ struct ImagePointer {
   // Order-free sum of the hashes of all rows; checked at every load (P37).
   uint64_t digest = 0;
 
+  // A majority of the voters has another state: nothing may be served from this
+  // one, and another replica's image is to take its place. Never in one that is
+  // sent.
+  bool suspect = false;
+
   bool operator==(const ImagePointer&) const = default;
 };
 

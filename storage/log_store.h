@@ -44,6 +44,11 @@ struct LogWrite {
   // `entries`.
   std::optional<ImagePointer> image;
 
+  // With an image of a new generation: it is of this log's own history, so the
+  // log stays as it is, in front of its position and behind it. REQUIRES then:
+  // the position is in the log.
+  bool keeps_log = false;
+
   // Drops the log below this index. REQUIRES: not above the durable image's
   // index + 1, counting `image` of this same write (D3, P35).
   std::optional<raft::Index> trim_below;

@@ -612,6 +612,38 @@ TEST_P(LogStoreConformance, WritesAreQueuedAroundAnInstalledGeneration) {
               ElementsAre("51/4:x51", "52/4:x52", "53/4:x53"));
 }
 
+// A state that was replaced, not a log: what was acknowledged stays.
+TEST_P(LogStoreConformance, InstalledGenerationMayKeepTheLog) {
+  ASSERT_OK(PersistEntries(log_.Many(1, 3)));
+  const raft::Position position = log_.position();
+  ASSERT_OK(PersistEntries(log_.Many(1, 2)));
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .rows = {{.table = 1, .key = "old", .checkpoint = 1, .value = "o"}}}));
+  ImagePointer wrong = PointerAt(position, 1);
+  wrong.suspect = true;
+  ASSERT_OK(Persist({.partition = kOne, .image = wrong}));
+  harness_->KillAndReopen();
+  ASSERT_OK_AND_ASSIGN(StoredPartition stored, store().LoadPartition(kOne));
+  EXPECT_TRUE(stored.image.suspect);
+
+  ASSERT_OK(PersistRows(
+      {.partition = kOne,
+       .generation = 1,
+       .rows = {{.table = 1, .key = "new", .checkpoint = 3, .value = "n"}}}));
+  ImagePointer right = PointerAt(position, 3);
+  right.generation = 1;
+  ASSERT_OK(Persist({.partition = kOne, .image = right, .keeps_log = true}));
+  ASSERT_OK(PersistEntries(log_.Many(1, 1)));
+  harness_->KillAndReopen();
+  EXPECT_THAT(ImageRows(), ElementsAre("1/new=n"));
+  ASSERT_OK_AND_ASSIGN(stored, store().LoadPartition(kOne));
+  EXPECT_EQ(stored.image, right);
+  EXPECT_EQ(stored.first_index, raft::Index{1});
+  EXPECT_THAT(Describe(stored.entries),
+              ElementsAre("4/1:x4", "5/1:x5", "6/1:x6"));
+}
+
 TEST_P(LogStoreConformance, EntriesWithAnInstalledGenerationAreABug) {
   EXPECT_DEATH(store().Write({.partition = kOne,
                               .entries = log_.Many(1, 1),

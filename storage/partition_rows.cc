@@ -80,11 +80,19 @@ void EncodePointer(const LogWrite& write, Extent& extent, KeyValueSink& sink) {
         << "partition " << write.partition << ": image at "
         << image.position.index << " with a log up to " << extent.last;
   } else {
-    // An installed image replaces every older generation and the whole log, in
-    // the same batch. Its followers are not ours: no suffix is kept (P38).
+    // An installed image replaces every older generation, in the same batch.
     CHECK(write.entries.empty()) << "partition " << write.partition;
     sink.DeleteRange(Family::kImage, ImageBegin(write.partition, 0),
                      ImageBegin(write.partition, image.generation));
+  }
+  if (write.keeps_log) {
+    CHECK(image.position.index <= extent.last &&
+          image.position.index + 1 >= extent.first)
+        << "partition " << write.partition << ": image at "
+        << image.position.index << " keeps a log of " << extent.first << " to "
+        << extent.last;
+  } else if (image.generation != extent.generation) {
+    // And the whole log. Its followers are not ours: no suffix is kept (P38).
     sink.DeleteRange(Family::kLog, LogKey(write.partition, Index{0}),
                      LogEnd(write.partition));
     extent.first = image.position.index + 1;

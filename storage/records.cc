@@ -20,6 +20,7 @@
 //                      u64, command_index u64, generation u64, checkpoint u64,
 //                      machine_version u32, digest u64,
 //                      configuration (u32 length, bytes), crc u32
+//                      version u8 (2): the same, of a suspect image
 //          replica     version u8 (1), replica u64, dropped u64, crc u32
 //
 // An entry's head has no crc of its own: the chain covers it.
@@ -39,7 +40,9 @@
 namespace storage {
 namespace {
 
-constexpr uint8_t kVersion = 1;  // Of every versioned record so far.
+constexpr uint8_t kVersion = 1;  // Of every versioned record but one:
+// A pointer to a suspect image. Who does not know it must not serve from it.
+constexpr uint8_t kSuspectVersion = 2;
 constexpr char kNodeKeys = 'n';
 constexpr char kPartitionKeys = 'p';
 constexpr absl::string_view kImageName = "image";
@@ -49,11 +52,12 @@ absl::Status Malformed(absl::string_view what) {
   return absl::DataLossError(absl::StrCat(what, " does not decode"));
 }
 
-absl::Status CheckVersion(absl::string_view what, uint8_t version) {
-  if (version > kVersion) {
+absl::Status CheckVersion(absl::string_view what, uint8_t version,
+                          uint8_t known = kVersion) {
+  if (version > known) {
     return absl::FailedPreconditionError(
         absl::StrCat(what, " has format version ", version,
-                     "; this binary knows up to ", kVersion));
+                     "; this binary knows up to ", known));
   }
   if (version == 0) return Malformed(what);
   return absl::OkStatus();
@@ -279,7 +283,7 @@ absl::StatusOr<ReplicaRecord> DecodeReplica(absl::string_view value) {
 
 std::string EncodeImagePointer(const ImagePointer& pointer) {
   std::string value;
-  base::AppendU8(value, kVersion);
+  base::AppendU8(value, pointer.suspect ? kSuspectVersion : kVersion);
   base::AppendU64(value, pointer.position.index.value());
   base::AppendU64(value, pointer.position.term.value());
   base::AppendU64(value, pointer.position.time_ns);
@@ -298,8 +302,10 @@ absl::StatusOr<ImagePointer> DecodeImagePointer(absl::string_view value) {
   constexpr absl::string_view kWhat = "the image pointer";
   ASSIGN_OR_RETURN(const absl::string_view body, StripCrc(kWhat, value));
   base::Reader reader(body);
-  RETURN_IF_ERROR(CheckVersion(kWhat, reader.U8()));
+  const uint8_t version = reader.U8();
+  RETURN_IF_ERROR(CheckVersion(kWhat, version, kSuspectVersion));
   ImagePointer pointer;
+  pointer.suspect = version == kSuspectVersion;
   pointer.position.index = raft::Index{reader.U64()};
   pointer.position.term = raft::Term{reader.U64()};
   pointer.position.time_ns = reader.U64();

@@ -128,6 +128,15 @@ TEST(RecordsTest, GoldenImagePointer) {
                                Hex(size) + Hex(configuration)));
   ASSERT_OK_AND_ASSIGN(ImagePointer decoded, DecodeImagePointer(value));
   EXPECT_EQ(decoded, pointer);
+
+  ImagePointer suspect = pointer;
+  suspect.suspect = true;
+  std::string body = value.substr(0, value.size() - 4);
+  body[0] = 2;
+  EXPECT_EQ(Hex(EncodeImagePointer(suspect)), Sealed(Hex(body)));
+  ASSERT_OK_AND_ASSIGN(decoded,
+                       DecodeImagePointer(EncodeImagePointer(suspect)));
+  EXPECT_EQ(decoded, suspect);
 }
 
 TEST(RecordsTest, GoldenImageRow) {

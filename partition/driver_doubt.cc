@@ -1,0 +1,289 @@
+// The driver's part in what is done about a state that is not to be trusted: a
+// replica that is paused applies and serves nothing and does not lead, but
+// votes, and keeps and acknowledges entries as any other.
+//
+// Why that is safe, and enough (divergence). What other replicas count on is
+// this one's votes and its log: the hard state and the entries on its disk.
+// Both are guarded by checksums and chains of their own and are not made from
+// the state, so a wrong state says nothing against them; and to drop them would
+// take back acknowledgements that commits may rest on. So the log stays, also
+// what is in front of the new image, and only the state is replaced: by an
+// image that a majority has confirmed, at an index that is committed and in
+// this log. From there the log is applied again, which makes the state of the
+// majority, since apply is a function of both. Nothing that was told to clients
+// by the wrong state can be taken back; everything acknowledged is in the log,
+// and so is applied.
+//
+//   doubt -> paused; the image on disk is marked suspect, so that a restart
+//            finds it so
+//         -> ImageWanted to the leader, again and again
+//         -> ImageOffered: an image at or behind the checkpoint where it was
+//            wrong, pinned there -> ImageReceiver, as for any image
+//         -> one synced write: pointer to the new generation, without the mark,
+//            and the log left as it is
+//         -> the log behind it applied again -> serving
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "multiraft/disk/v1/command.pb.h"
+#include "partition/driver.h"
+#include "partition/refusals.h"
+
+namespace partition {
+namespace {
+
+// A leader without a confirmed image makes another one so often.
+constexpr uint64_t kMakeImageNs = 5'000'000'000;
+
+std::string CheckpointCommand() {
+  multiraft::disk::v1::Command command;
+  command.mutable_checkpoint();
+  return command.SerializeAsString();
+}
+
+}  // namespace
+
+// --- Reports ----------------------------------------------------------------
+
+DigestReport Driver::ReportOf(raft::Index index, uint32_t machine_version,
+                              uint64_t digest) const {
+  DigestReport report{
+      .index = index, .machine_version = machine_version, .digest = digest};
+  for (const auto& [table, sum] : state_machine_->table_digests()) {
+    report.tables.push_back(
+        {.table = static_cast<uint16_t>(table), .digest = sum});
+  }
+  return report;
+}
+
+// At start: what the disk has. Who was away learns whether it was right.
+void Driver::ReportImage() {
+  const storage::ImagePointer& image = checkpointer_.image();
+  if (image.position.index == raft::Index{} || is_paused()) return;
+  Report(ReportOf(image.position.index, image.machine_version, image.digest));
+}
+
+void Driver::Report(DigestReport report) {
+  if (!problem_.empty() || is_paused()) return;
+  std::vector<Note> notes;
+  divergence_.Add(std::move(report), core_->configuration(), notes);
+  SendNotes(std::move(notes));
+  LookForContradiction();
+}
+
+void Driver::Handle(raft::ReplicaId from, const DigestReport& report) {
+  std::vector<Note> notes;
+  divergence_.Handle(from, report, core_->configuration(), notes);
+  SendNotes(std::move(notes));
+  LookForContradiction();
+}
+
+void Driver::LookForContradiction() {
+  const auto& contradiction = divergence_.contradiction();
+  if (contradiction.has_value() && !is_paused()) {
+    Distrust(contradiction->index, contradiction->what);
+  }
+}
+
+// --- Paused -----------------------------------------------------------------
+
+void Driver::Pause(PauseReason reason, std::string why) {
+  CHECK(!is_paused());
+  pause_reason_ = reason;
+  paused_ = std::move(why);
+  LOG(ERROR) << "partition " << options_.id << " term " << core_->term()
+             << ": serves nothing: " << paused_;
+  handed_out_ =
+      std::max(handed_out_, raft::Index{state_machine_->applied_log_index()});
+  core_->SetPassive(true);
+  image_sender_.EndAll();
+  replayer_.Stop();
+  const Refusal unknown = OutOfService(options_.id, paused_, Outcome::kUnknown);
+  const Refusal refused =
+      OutOfService(options_.id, paused_, Outcome::kNotProposed);
+  for (Pending& pending : pending_)
+    RefuseItem(std::move(pending.item), unknown);
+  pending_.clear();
+  pending_bytes_ = 0;
+  for (QueryItem& item : reads_.TakeAll()) RefuseItem(std::move(item), refused);
+  RefuseItems(held_.TakeAll(), refused);
+  callers_.RefuseAll(unknown);
+  UpdateServing();
+  // It leads, perhaps: somebody else should, at once.
+  if (core_->role() == raft::Role::kLeader) transfers_.GiveUp(*core_);
+}
+
+void Driver::Resume() {
+  CHECK(is_paused());
+  LOG(WARNING) << "partition " << options_.id << ": no longer: " << paused_;
+  pause_reason_ = PauseReason::kNone;
+  paused_.clear();
+}
+
+// While paused or replaying, what the core hands out is not applied. While
+// paused it is let go, so that memory does not grow: it is read again from the
+// log.
+bool Driver::ApplyIsHeld() {
+  if (is_paused() && !to_apply_.empty()) {
+    handed_out_ = to_apply_.back().index;
+    to_apply_.clear();
+    core_->Applied(handed_out_);
+  }
+  return is_paused() || replayer_.active();
+}
+
+// The state goes on from where it stands, up to what the core has handed out.
+void Driver::Replay() {
+  const raft::Index applied{state_machine_->applied_log_index()};
+  if (handed_out_ < applied) handed_out_ = applied;
+  state_machine_->set_hold_checkpoints(true);
+  replayer_.Begin(applied + 1, handed_out_);
+}
+
+Replayer::Hooks Driver::ReplayHooks() {
+  return {
+      .post = [this](TaskItem task) { Post(std::move(task)); },
+      .apply =
+          [this](const raft::Entry& entry) {
+            if (stopped_ || !problem_.empty()) return false;
+            ApplyOne(entry);
+            return problem_.empty();
+          },
+      .done =
+          [this] {
+            state_machine_->set_hold_checkpoints(false);
+            callers_.Handle(state_machine_->TakeEffects());
+            LOG(INFO) << "partition " << options_.id
+                      << ": has applied its log again up to "
+                      << state_machine_->applied_log_index();
+          },
+      .failed =
+          [this](absl::Status status) {
+            Fail(absl::Status(status.code(),
+                              absl::StrCat("partition ", options_.id.value(),
+                                           ": cannot apply its log again: ",
+                                           status.message())));
+          },
+  };
+}
+
+// --- The replica whose state is wrong ---------------------------------------
+
+void Driver::Distrust(raft::Index index, const std::string& what) {
+  Pause(PauseReason::kDiverged,
+        absl::StrCat(what, "; it waits for the image of another replica"));
+  checkpointer_.Abandon();
+  storage::ImagePointer image = checkpointer_.image();
+  // An image in front of its own would need entries that are trimmed.
+  wrong_since_ = std::max(index, image.position.index);
+  image.suspect = true;
+  storage::LogWrite write;
+  write.partition = options_.id;
+  write.image = std::move(image);
+  write.done = [self = shared_from_this()](absl::Status status) {
+    auto& driver = static_cast<Driver&>(*self);
+    driver.Post([&driver, status = std::move(status)] {
+      if (!status.ok()) driver.FailOfDisk(status);
+    });
+  };
+  ports_.store.Write(std::move(write));
+}
+
+// Of the process before: the disk says so.
+void Driver::StartInDoubt() {
+  pause_reason_ = PauseReason::kDiverged;
+  paused_ =
+      "its image is not that of the majority of the voters; it waits for the "
+      "image of another replica";
+  wrong_since_ = checkpointer_.image().position.index;
+  handed_out_ = wrong_since_;
+  core_->SetPassive(true);
+  checkpointer_.Abandon();
+}
+
+void Driver::TickDoubt() {
+  std::vector<Note> notes;
+  divergence_.Tick(core_->configuration(), notes);
+  replayer_.Tick();
+  LookForContradiction();
+  const raft::ReplicaId leader = core_->leader();
+  if (pause_reason_ == PauseReason::kDiverged && leader != self_ &&
+      leader != raft::ReplicaId{} && !image_receiver_.is_receiving() &&
+      doubt_ticks_++ % options_.image_retry_ticks == 0) {
+    notes.push_back({.from = self_,
+                     .to = leader,
+                     .body = ImageWanted{.index = wrong_since_}});
+  }
+  if (is_paused() && core_->role() == raft::Role::kLeader) {
+    transfers_.GiveUp(*core_);
+  }
+  SendNotes(std::move(notes));
+}
+
+void Driver::Handle(raft::ReplicaId from, const ImageOffered& offered) {
+  const raft::Position& position = offered.position;
+  if (pause_reason_ != PauseReason::kDiverged || from != core_->leader() ||
+      image_receiver_.is_receiving() || disk_is_low()) {
+    return;
+  }
+  // It must be behind the fault, committed here, and followed by entries that
+  // are here. What is not so yet will be: it is asked for again.
+  if (position.index < wrong_since_ || position.index > handed_out_ ||
+      position.index + 1 < core_->first_index()) {
+    return;
+  }
+  const std::optional<raft::Position> here = core_->PositionAt(position.index);
+  if (here.has_value() && *here != position) {
+    LOG(ERROR) << "partition " << options_.id << ": replica " << from
+               << " offers an image of another history, at " << position.index;
+    return;
+  }
+  image_receiver_.Reseed({.leader = from,
+                          .position = position,
+                          .configuration = offered.configuration});
+}
+
+// The majority's image is durable and loaded; the log is still there.
+void Driver::Reseeded(std::unique_ptr<session::StateMachine> state_machine,
+                      const storage::ImagePointer& image) {
+  CHECK(pause_reason_ == PauseReason::kDiverged);
+  applied_configuration_ = image.configuration;
+  checkpointer_.Installed(*state_machine, image);
+  callers_.Replace(*state_machine);
+  std::swap(state_machine_, state_machine);
+  core_->Compacted(image.position, image.configuration, core_->first_index());
+  divergence_.Forget();
+  Resume();
+  ReportImage();
+  Replay();
+  FreeLater(std::move(state_machine), image.generation);
+}
+
+// --- The leader that helps --------------------------------------------------
+
+// Only what a majority has confirmed is passed on.
+void Driver::Handle(raft::ReplicaId from, const ImageWanted& wanted) {
+  if (is_paused() || core_->role() != raft::Role::kLeader) return;
+  const storage::ImagePointer& image = checkpointer_.image();
+  const raft::Index index = image.position.index;
+  if (!checkpointer_.is_pointer_queued() && index >= wanted.index &&
+      divergence_.IsVerified(index)) {
+    image_sender_.Reseed({.follower = from, .position = image.position}, Now());
+    return SendNotes(
+        {{.from = self_,
+          .to = from,
+          .body = ImageOffered{.position = image.position,
+                               .configuration = image.configuration}}});
+  }
+  if (checkpointer_.is_writing() || Now() < make_image_ns_) return;
+  make_image_ns_ = Now() + kMakeImageNs;
+  ProposeInternal(CheckpointCommand(), checkpoint_in_flight_);
+}
+
+}  // namespace partition
