@@ -69,23 +69,37 @@ struct Limits {
 };
 
 // The limits that apply enforces: the same on every replica and in every
-// process, whatever its flags say, or a replay with other flags would make
-// another state. A leader refuses long before, at its own Limits; what is left
-// to apply is to keep a mistake finite. Do not change: on disk, by its effects.
+// process, whatever its flags and the defaults above say, or a replay with
+// others would make another state. So each is written out. A leader refuses
+// long before, at its own Limits; what is left to apply is to keep a mistake
+// finite. Do not change: on disk, by its effects (limits_test pins them).
 inline Limits ApplyLimits() {
-  Limits limits;
-  limits.session_timeout_min_ns = 1;
-  limits.session_timeout_max_ns = UINT64_MAX;
-  limits.sessions_max = uint64_t{1} << 32;
-  limits.primitives_max = uint64_t{1} << 32;
-  limits.session_cache_bytes_max = uint64_t{1} << 30;
-  limits.session_records_max = uint64_t{1} << 24;
-  limits.acknowledgements_max = uint64_t{1} << 20;
-  limits.filter_hashes_max = 4096;
-  limits.filter_bytes_max = uint64_t{1} << 28;
-  limits.name_bytes_max = uint64_t{1} << 28;
-  limits.state_bytes_max = uint64_t{1} << 50;
-  return limits;
+  return {
+      .machine_version_max = kMachineVersionMax,  // Judged by the binary's own.
+      .session_timeout_min_ns = 1,
+      .session_timeout_max_ns = UINT64_MAX,
+      .sessions_max = uint64_t{1} << 32,
+      .primitives_max = uint64_t{1} << 32,
+      .session_cache_bytes_max = uint64_t{1} << 30,
+      .session_records_max = uint64_t{1} << 24,
+      .stream_outputs_max = 1 << 16,
+      .stream_bytes_max = 16 << 20,
+      .acknowledgements_max = uint64_t{1} << 20,
+      .mark_step_max = 1 << 20,
+      .filter_hashes_max = 4096,
+      .filter_bytes_max = uint64_t{1} << 28,
+      .reclaim_items_max = 1000,
+      .state_bytes_max = uint64_t{1} << 50,
+      // Of what a replica serves by itself, not judged at apply.
+      .session_query_streams_max = 1000,
+      .listing_rows_max = 256,
+      .listing_bytes_max = 256 << 10,
+      .watch_changes_max = 1 << 14,
+      .watch_bytes_max = 8 << 20,
+      .name_bytes_max = uint64_t{1} << 28,
+      .key_bytes_max = 64 * 1024,
+      .value_bytes_max = 1 << 20,
+  };
 }
 
 }  // namespace session
