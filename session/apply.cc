@@ -328,7 +328,8 @@ void StateMachine::Impl::Answer(CommandKey key, uint64_t input_hash,
 
 std::optional<Result> StateMachine::Impl::CreatePrimitive(
     CommandKey key, const disk::CreatePrimitive& create, Session& session) {
-  const PrimitiveType* type = registry_.FindByTypeString(create.service());
+  const PrimitiveType* type =
+      registry_.FindByTypeString(create.service(), log_time_.machine_version());
   if (type == nullptr) {
     return Failure(OperationStatus::kForbidden, "unknown primitive type");
   }
@@ -388,7 +389,8 @@ void StateMachine::Impl::RunPrimitive(CommandKey key,
 
   Result use = CheckUse(session, id, member, input.type());
   if (use.status != OperationStatus::kOk) return answer(std::move(use));
-  const Operation* operation = member->type->FindOperation(input.operation());
+  const Operation* operation = member->type->FindOperation(
+      input.operation(), log_time_.machine_version());
   if (operation == nullptr ||
       (operation->kind != OperationKind::kCommand &&
        operation->kind != OperationKind::kStreamCommand)) {

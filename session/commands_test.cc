@@ -463,6 +463,29 @@ TEST_F(CommandsTest, ANewVersionAppliesFromItsEntryOn) {
       2u);
 }
 
+// Nodes of two versions must apply the same, so what the newer one brings is
+// not there before the partition has its version (U39).
+TEST_F(CommandsTest, WhatAVersionBringsIsNotThereBefore) {
+  Limits limits;
+  limits.machine_version_max = kMachineVersionNext;
+  Replica replica(limits);
+  const SessionId session = replica.Open();
+  const PrimitiveId box = replica.Create(session, 1, "b");
+  EXPECT_EQ(replica.Run(session, 2, box, testing::kLater).output.result.status,
+            OperationStatus::kNotSupported);
+  EXPECT_EQ(replica.Create(session, 3, "c", "test.Chest"), PrimitiveId(0));
+
+  multiraft::disk::v1::Command command;
+  command.mutable_set_version()->set_machine_version(kMachineVersionNext);
+  replica.Apply(command);
+  EXPECT_EQ(replica.Run(session, 4, box, testing::kLater).output.result.output,
+            "1");
+  EXPECT_NE(replica.Create(session, 5, "c", "test.Chest"), PrimitiveId(0));
+  // What was answered then is answered again.
+  EXPECT_EQ(replica.Run(session, 2, box, testing::kLater).output.result.status,
+            OperationStatus::kNotSupported);
+}
+
 TEST_F(CommandsTest, AVersionThatIsKnownIsTaken) {
   multiraft::disk::v1::Command command;
   command.mutable_set_version()->set_machine_version(kMachineVersionMax);

@@ -11,6 +11,14 @@ const Operation* PrimitiveType::FindOperation(uint32_t id) const {
   return nullptr;
 }
 
+const Operation* PrimitiveType::FindOperation(uint32_t id,
+                                              uint32_t machine_version) const {
+  const Operation* operation = FindOperation(id);
+  return operation == nullptr || operation->since_version > machine_version
+             ? nullptr
+             : operation;
+}
+
 Registry::Registry(std::vector<PrimitiveType> types)
     : types_(std::move(types)) {}
 
@@ -22,6 +30,13 @@ const PrimitiveType* Registry::FindByTypeString(
     }
   }
   return nullptr;
+}
+
+const PrimitiveType* Registry::FindByTypeString(
+    absl::string_view type_string, uint32_t machine_version) const {
+  const PrimitiveType* type = FindByTypeString(type_string);
+  return type == nullptr || type->since_version > machine_version ? nullptr
+                                                                  : type;
 }
 
 const PrimitiveType* Registry::FindByName(absl::string_view name) const {

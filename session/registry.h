@@ -17,6 +17,7 @@
 #include "session/limits.h"
 #include "session/primitive.h"
 #include "session/types.h"
+#include "session/versions.h"
 
 namespace session {
 
@@ -42,6 +43,11 @@ struct Operation {
   // key and value is within limits. InvalidArgument names the field.
   absl::Status (*check)(absl::string_view input,
                         const Limits& limits) = nullptr;
+
+  // Before the partition has this machine version it does not exist, as it does
+  // not for the binaries that do not know it. Do not change: on disk, by its
+  // effects.
+  uint32_t since_version = kMachineVersionMin;
 };
 
 struct PrimitiveType {
@@ -55,7 +61,13 @@ struct PrimitiveType {
   std::unique_ptr<Primitive> (*create)(TableSet& tables,
                                        PrimitiveId id) = nullptr;
 
+  // As in Operation.
+  uint32_t since_version = kMachineVersionMin;
+
+  // Null: there is none.
   const Operation* FindOperation(uint32_t id) const;
+  // Nor at `machine_version`.
+  const Operation* FindOperation(uint32_t id, uint32_t machine_version) const;
 };
 
 class Registry {
@@ -66,6 +78,9 @@ class Registry {
 
   // Null if there is none.
   const PrimitiveType* FindByTypeString(absl::string_view type_string) const;
+  // Nor at `machine_version`.
+  const PrimitiveType* FindByTypeString(absl::string_view type_string,
+                                        uint32_t machine_version) const;
   const PrimitiveType* FindByName(absl::string_view name) const;
 
  private:

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "session/table.h"
+#include "session/versions.h"
 
 namespace session::testing {
 namespace {
@@ -57,6 +58,7 @@ class Box final : public Primitive {
     const std::vector<std::string> words = absl::StrSplit(input, ' ');
     switch (operation) {
       case kAdd:
+      case kLater:
         return context.Answer(Ok(Add()));
       case kPut:
         if (words.size() < 2) break;
@@ -248,6 +250,10 @@ std::unique_ptr<Primitive> MakeCrate(TableSet& tables, PrimitiveId id) {
   return std::make_unique<Box>(tables, static_cast<TableId>(1001), id);
 }
 
+std::unique_ptr<Primitive> MakeChest(TableSet& tables, PrimitiveId id) {
+  return std::make_unique<Box>(tables, static_cast<TableId>(1002), id);
+}
+
 std::vector<Operation> Operations() {
   return {
       {.id = kAdd, .rpc = "Add", .kind = OperationKind::kCommand},
@@ -264,6 +270,10 @@ std::vector<Operation> Operations() {
       {.id = kEvents, .rpc = "Events", .kind = OperationKind::kStreamCommand},
       {.id = kGet, .rpc = "Get", .kind = OperationKind::kQuery},
       {.id = kList, .rpc = "List", .kind = OperationKind::kStreamQuery},
+      {.id = kLater,
+       .rpc = "Later",
+       .kind = OperationKind::kCommand,
+       .since_version = kMachineVersionNext},
   };
 }
 
@@ -281,6 +291,12 @@ const Registry& BoxRegistry() {
        .type_strings = {"test.Crate"},
        .operations = Operations(),
        .create = MakeCrate},
+      {.name = "chest",
+       .service = "test.Chest",
+       .type_strings = {"test.Chest"},
+       .operations = Operations(),
+       .create = MakeChest,
+       .since_version = kMachineVersionNext},
   });
   return *registry;
 }

@@ -10,6 +10,7 @@
 //   Fail, Silent        a domain error; no answer at all
 //   Events [KEY]        a stream command
 //   Get KEY             a query
+//   Later               as Add, since machine version kMachineVersionNext
 //   List [watch]        a stream query: "KEY=VALUE"
 
 #ifndef SESSION_TESTING_BOX_H_
@@ -34,9 +35,11 @@ enum BoxOperation : uint32_t {
   kEvents,
   kGet,
   kList,
+  kLater,
 };
 
-// "box" (test.Box, test.OldBox) and "crate" (test.Crate), which is the same.
+// "box" (test.Box, test.OldBox), "crate" (test.Crate), which is the same, and
+// "chest" (test.Chest), too, since machine version kMachineVersionNext.
 const Registry& BoxRegistry();
 
 }  // namespace session::testing
