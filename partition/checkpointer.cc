@@ -143,7 +143,7 @@ void Checkpointer::WritePointer() {
 
 absl::AnyInvocable<void(absl::Status)> Checkpointer::WhenWritten(
     std::function<void()> action) {
-  return [this, life = life_, post = hooks_.post,
+  return [this, life = life_, post = hooks_.post, hold = hooks_.hold(),
           action = std::move(action)](absl::Status status) {
     post([this, life, action, status = std::move(status)] {
       if (!status.ok()) return hooks_.failed(status);

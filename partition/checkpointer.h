@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "absl/functional/any_invocable.h"
@@ -33,6 +34,8 @@ class Checkpointer {
   struct Hooks {
     // Runs a task in a later turn of the partition. Thread-safe.
     std::function<void(absl::AnyInvocable<void()>)> post;
+    // What a completion that the store gets keeps: all that it refers to.
+    std::function<std::shared_ptr<const void>()> hold;
     // The cut at `index` is encoded, so its sums are known.
     std::function<void(raft::Index index, const session::ImageHeader& header)>
         summed;

@@ -39,11 +39,13 @@ uint32_t TicksOf(uint64_t ns, const Options& options) {
 }  // namespace
 
 Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
-               absl::AnyInvocable<void(Failure)> on_failure)
-    : options_(options),
+               OwnerHooks hooks)
+    : life_(std::move(hooks.life)),
+      options_(options),
       ports_(ports),
       self_(loaded.self),
-      on_failure_(std::move(on_failure)),
+      on_failure_(std::move(hooks.on_failure)),
+      on_removed_(std::move(hooks.on_removed)),
       mailbox_(options.mailbox_bytes_max, options.mailbox_keep_alive_bytes_max),
       state_machine_(std::move(loaded.state_machine)),
       core_(std::move(loaded.core)),
@@ -52,6 +54,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
           options_, *state_machine_, ports_.store, loaded.stored.image,
           loaded.stored.first_index,
           {.post = [this](TaskItem task) { Post(std::move(task)); },
+           .hold = [this] { return Hold(); },
            .summed =
                [this](raft::Index index, const session::ImageHeader& header) {
                  Post([this, report = ReportOf(index, header.machine_version,
@@ -93,7 +96,11 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
   if (loaded.stored.image.suspect) StartInDoubt();
 }
 
-Driver::~Driver() = default;
+// Nobody refers to this any more, so nothing else looks at the state.
+Driver::~Driver() {
+  if (ports_.loader == nullptr) return;
+  ports_.loader->Post([old = std::move(state_machine_)] {});
+}
 
 // --- Any thread --------------------------------------------------------------
 
@@ -114,7 +121,7 @@ void Driver::Add(MailboxItem item) {
                                   ": the mailbox is full"));
       break;
     case Mailbox::Push::kClosed:
-      refusal = ShuttingDown(Outcome::kNotProposed);
+      refusal = Stopped(Outcome::kNotProposed);
       break;
   }
   // Refused at the door: the item is still ours.
@@ -176,33 +183,42 @@ void Driver::Start() {
     // Alone, nobody else can lead; and in a new group the first replica should:
     // neither waits for the timer.
     const raft::Configuration& configuration = core_->configuration();
+    if (!configuration.IsVoter(self_)) return;
     const bool alone = configuration.voters.size() == 1;
     const bool first = core_->term() == raft::Term{0} && !alone &&
                        self_ == configuration.voters.front();
-    if (configuration.IsVoter(self_) && (alone || first)) core_->Campaign();
+    if (alone || first) core_->Campaign();
   });
 }
 
-void Driver::Stop() {
+void Driver::Stop(StopReason reason) {
+  if (reason == StopReason::kRemoved) removed_.store(true);
   mailbox_.Close();
   Post([this] {
     stopped_ = true;
     checkpointer_.Stop();
     StopImages();
     UpdateServing();
-    RefuseItems(held_.TakeAll(), ShuttingDown(Outcome::kNotProposed));
+    RefuseItems(held_.TakeAll(), Stopped(Outcome::kNotProposed));
     for (Pending& pending : pending_) {
-      RefuseItem(std::move(pending.item), ShuttingDown(Outcome::kUnknown));
+      RefuseItem(std::move(pending.item), Stopped(Outcome::kUnknown));
     }
     pending_.clear();
     pending_bytes_ = 0;
     for (QueryItem& item : reads_.TakeAll()) {
-      RefuseItem(std::move(item), ShuttingDown(Outcome::kNotProposed));
+      RefuseItem(std::move(item), Stopped(Outcome::kNotProposed));
     }
-    transfers_.EndAll(ShuttingDown(Outcome::kUnknown).status);
-    member_changes_.EndAll(ShuttingDown(Outcome::kUnknown).status);
-    callers_.RefuseAll(ShuttingDown(Outcome::kUnknown));
+    transfers_.EndAll(Stopped(Outcome::kUnknown).status);
+    member_changes_.EndAll(Stopped(Outcome::kUnknown).status);
+    callers_.RefuseAll(Stopped(Outcome::kUnknown));
+    // What they own may remove one of them.
+    const auto listeners = std::exchange(listeners_, {});
   });
+}
+
+Refusal Driver::Stopped(Outcome outcome) const {
+  return removed_.load() ? NotHere(options_.id, outcome)
+                         : ShuttingDown(outcome);
 }
 
 void Driver::Tick() {
@@ -232,6 +248,7 @@ uint64_t Driver::AddLeaderListener(
     absl::AnyInvocable<void(const LeaderInfo&)> listener) {
   const uint64_t id = next_listener_.fetch_add(1);
   Post([this, id, listener = std::move(listener)]() mutable {
+    if (stopped_) return;
     listener(leader_info());
     listeners_[id] = std::move(listener);
   });
@@ -283,7 +300,6 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
 // --- On the executor ---------------------------------------------------------
 
 void Driver::Turn() {
-  turn_items_.clear();
   mailbox_.TakeAll(turn_items_);
 
   // Log time moves before anything of this turn enters the log, so a session
@@ -305,6 +321,7 @@ void Driver::Turn() {
       std::get<TaskItem>(item)();
     }
   }
+  turn_items_.clear();  // Now, with whatever they own.
   if (ticked_) OnTick();
   if (problem_.empty()) {
     ProposeGathered();
@@ -443,6 +460,7 @@ void Driver::ProcessReady() {
       raft::Ready ready = core_->TakeReady();
       if (ready.configuration.has_value()) TellMembers();
       if (ready.soft_state.has_value()) OnSoftState(*ready.soft_state);
+      if (ready.removed) OnRemoved();
       if (!ready.messages.empty()) {
         ports_.transport.Send(options_.id, std::move(ready.messages));
       }
@@ -671,6 +689,13 @@ void Driver::TellMembers() {
                               core_->configuration().members);
 }
 
+// The others go on without this replica. What is left to do is the owner's.
+void Driver::OnRemoved() {
+  LOG(INFO) << "partition " << options_.id << " term " << core_->term()
+            << ": replica " << self_ << " is no member any more";
+  if (on_removed_ != nullptr) std::exchange(on_removed_, nullptr)();
+}
+
 void Driver::AskReads() {
   if (uint64_t context = reads_.TakeContext(); context != 0) {
     core_->ReadIndex(context);
@@ -773,7 +798,7 @@ Refusal Driver::NotServing() const {
   if (!problem_.empty()) {
     return OutOfService(options_.id, problem_, Outcome::kNotProposed);
   }
-  if (stopped_) return ShuttingDown(Outcome::kNotProposed);
+  if (stopped_) return Stopped(Outcome::kNotProposed);
   if (is_paused()) {
     return OutOfService(options_.id, paused_, Outcome::kNotProposed);
   }

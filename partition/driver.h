@@ -49,11 +49,11 @@ struct Loaded {
 class Driver : public Partition {
  public:
   Driver(const Options& options, const Ports& ports, Loaded loaded,
-         absl::AnyInvocable<void(Failure)> on_failure);
+         OwnerHooks hooks);
   ~Driver() override;
 
   void Start() override;
-  void Stop() override;
+  void Stop(StopReason reason) override;
   void Tick() override;
   void Step(std::vector<raft::Message> messages) override;
   void StepImage(ImageMessage message) override;
@@ -84,6 +84,7 @@ class Driver : public Partition {
     return out_of_service_.load(std::memory_order_acquire);
   }
   base::PartitionId id() const override { return options_.id; }
+  raft::ReplicaId replica() const override { return self_; }
 
  private:
   // A proposal on its way through the log.
@@ -102,6 +103,10 @@ class Driver : public Partition {
   // --- Any thread -----------------------------------------------------------
   void Add(MailboxItem item);
   void Post(TaskItem task);
+  // What a completion that the store gets must keep, since it refers to this.
+  std::shared_ptr<const void> Hold() { return shared_from_this(); }
+  // Why nothing is taken after Stop.
+  Refusal Stopped(Outcome outcome) const;
   void ScheduleTurn();
 
   // --- On the executor ------------------------------------------------------
@@ -123,6 +128,7 @@ class Driver : public Partition {
   void Answer(ProposeItem item, session::Applied applied);
   void OnSoftState(const raft::SoftState& state);
   void TellMembers();
+  void OnRemoved();
   void AddRead(QueryItem item);
   void AskReads();
   void RunReads();
@@ -207,10 +213,12 @@ class Driver : public Partition {
     return static_cast<uint64_t>(ports_.clock.MonotonicNanos());
   }
 
+  const std::shared_ptr<const void> life_;  // First: destroyed last.
   const Options options_;
   const Ports ports_;
   const raft::ReplicaId self_;
   absl::AnyInvocable<void(Failure)> on_failure_;
+  absl::AnyInvocable<void()> on_removed_;
 
   Mailbox mailbox_;                       // Thread-safe.
   std::atomic<uint64_t> next_stream_{1};  // Any thread.
@@ -218,6 +226,7 @@ class Driver : public Partition {
   std::atomic<bool> serving_{false};         // Written on the executor.
   std::atomic<bool> available_{false};       // Written on the executor.
   std::atomic<bool> out_of_service_{false};  // Written on the executor.
+  std::atomic<bool> removed_{false};         // Stopped for good.
 
   // On the executor only.
   std::unique_ptr<session::StateMachine> state_machine_;

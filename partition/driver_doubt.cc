@@ -149,6 +149,7 @@ void Driver::Replay() {
 Replayer::Hooks Driver::ReplayHooks() {
   return {
       .post = [this](TaskItem task) { Post(std::move(task)); },
+      .hold = [this] { return Hold(); },
       .apply =
           [this](const raft::Entry& entry) {
             if (stopped_ || !problem_.empty()) return false;

@@ -13,6 +13,7 @@ namespace partition {
 ImageSender::Hooks Driver::SenderHooks() {
   return {
       .post = [this](TaskItem task) { Post(std::move(task)); },
+      .hold = [this] { return Hold(); },
       .send =
           [this](ImageMessage message) {
             ports_.transport.SendImage(options_.id, std::move(message));
@@ -27,6 +28,7 @@ ImageSender::Hooks Driver::SenderHooks() {
 ImageReceiver::Hooks Driver::ReceiverHooks() {
   return {
       .post = [this](TaskItem task) { Post(std::move(task)); },
+      .hold = [this] { return Hold(); },
       .now_ns = [this] { return Now(); },
       .send =
           [this](ImageMessage message) {
@@ -133,7 +135,8 @@ void Driver::FreeLater(std::unique_ptr<session::StateMachine> state_machine,
   storage::ImageBatch nothing;
   nothing.partition = options_.id;
   nothing.generation = generation;
-  nothing.done = [old = std::move(state_machine)](absl::Status) {};
+  nothing.done = [hold = Hold(), old = std::move(state_machine)](absl::Status) {
+  };
   ports_.store.WriteImage(std::move(nothing));
 }
 

@@ -1,5 +1,12 @@
 // Host is the partitions of one node: it opens them from the store, spreads
-// them over the executors, ticks them, and stops them in order.
+// them over the executors, ticks them, and stops them in order. While the node
+// runs, partitions come and go:
+//
+//   a leader speaks to a replica that is not here -> Create: an empty replica
+//     on disk -> opened -> it learns the rest from the leader
+//   a replica is no member any more -> out of the table, stopped -> nothing of
+//     it is on its way through the store -> its data is dropped, and a
+//     tombstone left, so that its id never comes back (P45)
 //
 // Thread-safe after Open.
 
@@ -8,7 +15,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -17,12 +23,16 @@
 #include "base/clock.h"
 #include "partition/partition.h"
 #include "partition/transport.h"
+#include "raft/configuration.h"
 
 namespace partition {
 
 struct HostPorts {
   base::Clock& clock;
   std::vector<Executor*> executors;  // At least one.
+  // Makes, opens, drops and frees partitions; its tasks wait for the disk, so
+  // it is no one of `executors`. Null: the partitions stay as they are.
+  Executor* loader = nullptr;
   storage::LogStore& store;
   Transport& transport;
   const session::Registry& registry;
@@ -30,6 +40,12 @@ struct HostPorts {
   // A partition that served stopped for good, by itself; the others go on. From
   // an executor. May be null: Partition::out_of_service tells too.
   std::function<void(base::PartitionId, const absl::Status&)> on_stopped;
+  // A partition is here, and is started next: at Start, and later from the
+  // loader. May be null.
+  std::function<void(Partition&)> on_added;
+  // It is not here any more: Find does not find it. From an executor or a
+  // caller of Create. May be null.
+  std::function<void(base::PartitionId)> on_removed;
 };
 
 class Host : public Receiver {
@@ -59,12 +75,35 @@ class Host : public Receiver {
   void ReceiveImage(base::PartitionId partition, ImageMessage message) override;
   void ReceiveNote(base::PartitionId partition, Note note) override;
 
-  // Null: not on this node.
-  Partition* Find(base::PartitionId id) const;
-  std::vector<Partition*> All() const;  // By id.
+  // Null: not on this node. Who keeps it keeps its data on the disk, when it is
+  // removed: over time, keep a weak_ptr.
+  std::shared_ptr<Partition> Find(base::PartitionId id) const;
+  std::vector<std::shared_ptr<Partition>> All() const;  // By id.
+
+  // Gets the end of Create or CreateWith, once, from the loader or the caller.
+  // May be null.
+  using Created = absl::AnyInvocable<void(const absl::Status&)>;
+
+  // Makes a replica that knows nobody. Only at the word of a leader, whose
+  // configuration has it: then any lower replica of the partition that is here
+  // was removed, and goes first. Cheap if there is nothing to do, for it is
+  // called for every message to a replica that is not here (the leader repeats
+  // what is dropped meanwhile).
+  //
+  // OK also if it is here already. FailedPrecondition: a later one is here, or
+  // was; or it is one that its partition began with, which nobody can be told
+  // of later. Unavailable: to be tried again.
+  void Create(base::PartitionId partition, raft::ReplicaId replica,
+              Created created);
+
+  // Makes a partition that begins with this configuration, which has a replica
+  // on this node. AlreadyExists: a replica of it is here. FailedPrecondition:
+  // one was. Unavailable: to be tried again.
+  void CreateWith(base::PartitionId partition,
+                  const raft::Configuration& configuration, Created created);
 
  private:
-  struct Impl;
+  class Impl;
   explicit Host(std::shared_ptr<Impl> impl);
   const std::shared_ptr<Impl> impl_;
 };

@@ -93,7 +93,8 @@ raft::Position ImageReceiver::Drop(const absl::Status& why) {
     batch.partition = options_.id;
     batch.generation = transfer_->generation;
     batch.clears_generation = true;
-    batch.done = [](absl::Status) {};  // A failure shows at the next write.
+    // A failure shows at the next write.
+    batch.done = [hold = hooks_.hold()](absl::Status) {};
     store_.WriteImage(std::move(batch));
   }
   ++number_;
@@ -283,7 +284,7 @@ absl::Status ImageReceiver::Finish() {
 
 absl::AnyInvocable<void(absl::Status)> ImageReceiver::WhenWritten(
     std::function<void()> action) {
-  return [this, number = number_, post = hooks_.post,
+  return [this, number = number_, post = hooks_.post, hold = hooks_.hold(),
           action = std::move(action)](absl::Status status) {
     post([this, number, action, status = std::move(status)] {
       if (!status.ok()) return hooks_.failed(status);

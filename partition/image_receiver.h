@@ -45,6 +45,8 @@ class ImageReceiver {
   struct Hooks {
     // Runs a task in a later turn of the partition. Thread-safe.
     std::function<void(absl::AnyInvocable<void()>)> post;
+    // What a completion that the store gets keeps: all that it refers to.
+    std::function<std::shared_ptr<const void>()> hold;
     std::function<uint64_t()> now_ns;
     std::function<void(ImageMessage)> send;
     // The generation on disk, behind every write queued so far.

@@ -39,7 +39,7 @@ void ImageSender::Start(const raft::SnapshotSend& send, uint64_t now_ns) {
   transfer.number = ++last_number_;
   transfer.progress_ns = now_ns;
   store_.PinImage(options_.id, [this, follower, number = transfer.number,
-                                post = hooks_.post](
+                                post = hooks_.post, hold = hooks_.hold()](
                                    absl::StatusOr<storage::PinnedImage> image) {
     post([this, follower, number, image = std::move(image)]() mutable {
       Pinned(follower, number, std::move(image));
@@ -95,8 +95,8 @@ void ImageSender::Read(raft::ReplicaId follower, Transfer& transfer) {
   store_.ReadImage(
       transfer.pin, transfer.answering.after,
       std::min(transfer.answering.bytes_max, kChunkBytesMax),
-      [this, follower, number = transfer.number,
-       post = hooks_.post](absl::StatusOr<storage::ImageSlice> slice) {
+      [this, follower, number = transfer.number, post = hooks_.post,
+       hold = hooks_.hold()](absl::StatusOr<storage::ImageSlice> slice) {
         post([this, follower, number, slice = std::move(slice)]() mutable {
           Answer(follower, number, std::move(slice));
         });

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -40,6 +41,8 @@ class ImageSender {
   struct Hooks {
     // Runs a task in a later turn of the partition. Thread-safe.
     std::function<void(absl::AnyInvocable<void()>)> post;
+    // What a completion that the store gets keeps: all that it refers to.
+    std::function<std::shared_ptr<const void>()> hold;
     std::function<void(ImageMessage)> send;
     // The transfer of the image at `image` ended without success. May be called
     // from within Start.

@@ -121,6 +121,7 @@ class ImageTransferTest : public ::testing::Test {
         options_, kLeader, *leader_store_,
         ImageSender::Hooks{
             .post = [this](auto task) { tasks_.push_back(std::move(task)); },
+            .hold = [] { return nullptr; },
             .send = [this](ImageMessage m) { Send(std::move(m)); },
             .failed = [this](
                           ReplicaId,
@@ -139,6 +140,7 @@ class ImageTransferTest : public ::testing::Test {
         options_, kFollower, *store_, session::testing::BoxRegistry(),
         ImageReceiver::Hooks{
             .post = [this](auto task) { tasks_.push_back(std::move(task)); },
+            .hold = [] { return nullptr; },
             .now_ns = [this] { return now_ns_; },
             .send = [this](ImageMessage m) { Send(std::move(m)); },
             .generation = [this] { return generation_; },

@@ -14,6 +14,7 @@ constexpr size_t kReadBytes = 1 << 20;
 
 absl::Status LoadImage(const Options& options, const Ports& ports,
                        const storage::ImagePointer& pointer,
+                       const std::shared_ptr<const void>& life,
                        session::StateMachine& state_machine) {
   RETURN_IF_ERROR(state_machine.CanLoad(pointer.machine_version));
   ASSIGN_OR_RETURN(std::unique_ptr<storage::ImageReader> reader,
@@ -46,7 +47,7 @@ absl::Status LoadImage(const Options& options, const Ports& ports,
   const auto clean = [&](storage::ImageBatch batch) {
     batch.partition = options.id;
     // A failure fences the store, and shows at the first write.
-    batch.done = [](absl::Status) {};
+    batch.done = [life](absl::Status) {};
     ports.store.WriteImage(std::move(batch));
   };
   if (!obsolete.empty()) {
@@ -70,7 +71,8 @@ absl::StatusOr<raft::ReplicaId> FindSelf(
 }
 
 absl::StatusOr<Loaded> LoadUnnamed(const Options& options, const Ports& ports,
-                                   uint64_t seed) {
+                                   uint64_t seed,
+                                   const std::shared_ptr<const void>& life) {
   Loaded loaded;
   ASSIGN_OR_RETURN(loaded.stored, ports.store.LoadPartition(options.id));
   const storage::ImagePointer& image = loaded.stored.image;
@@ -81,7 +83,8 @@ absl::StatusOr<Loaded> LoadUnnamed(const Options& options, const Ports& ports,
 
   loaded.state_machine = std::make_unique<session::StateMachine>(
       ports.registry, options.limits, options.apply_limits);
-  RETURN_IF_ERROR(LoadImage(options, ports, image, *loaded.state_machine));
+  RETURN_IF_ERROR(
+      LoadImage(options, ports, image, life, *loaded.state_machine));
 
   raft::Config config = options.raft;
   config.partition = options.id;
@@ -101,8 +104,9 @@ absl::StatusOr<Loaded> LoadUnnamed(const Options& options, const Ports& ports,
 }  // namespace
 
 absl::StatusOr<Loaded> Load(const Options& options, const Ports& ports,
-                            uint64_t seed) {
-  absl::StatusOr<Loaded> loaded = LoadUnnamed(options, ports, seed);
+                            uint64_t seed,
+                            const std::shared_ptr<const void>& life) {
+  absl::StatusOr<Loaded> loaded = LoadUnnamed(options, ports, seed, life);
   if (loaded.ok()) return loaded;
   return absl::Status(loaded.status().code(),
                       absl::StrCat("partition ", options.id.value(), ": ",
@@ -111,10 +115,10 @@ absl::StatusOr<Loaded> Load(const Options& options, const Ports& ports,
 
 absl::StatusOr<std::shared_ptr<Partition>> Partition::Open(
     const Options& options, const Ports& ports, uint64_t seed,
-    absl::AnyInvocable<void(Failure)> on_failure) {
-  ASSIGN_OR_RETURN(Loaded loaded, Load(options, ports, seed));
+    OwnerHooks hooks) {
+  ASSIGN_OR_RETURN(Loaded loaded, Load(options, ports, seed, hooks.life));
   return std::make_shared<Driver>(options, ports, std::move(loaded),
-                                  std::move(on_failure));
+                                  std::move(hooks));
 }
 
 }  // namespace partition

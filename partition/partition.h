@@ -110,6 +110,7 @@ struct Ports {
   Transport& transport;
   const session::Registry& registry;
   const DiskGate* disk = nullptr;  // Null: there is always space.
+  Executor* loader = nullptr;      // Frees what is large. Null: nobody does.
 };
 
 // A command, ready for the log.
@@ -185,23 +186,41 @@ struct Failure {
   bool of_disk = false;
 };
 
+// What the owner of a replica learns of it; the calls come from its executor.
+struct OwnerHooks {
+  // At most once: it cannot go on, and refuses everything from now on.
+  absl::AnyInvocable<void(Failure)> on_failure;
+  // At most once: it is no member of its partition any more, for good (P45). It
+  // is to be stopped, and its data dropped.
+  absl::AnyInvocable<void()> on_removed;
+  // Let go of when the replica is destroyed and nothing of it is on its way
+  // through the store: nothing refers to its data any more.
+  std::shared_ptr<const void> life;
+};
+
+// Why a replica is told to stop.
+enum class StopReason : uint8_t {
+  kShutdown,  // The node ends.
+  kRemoved,   // Others go on without this replica.
+};
+
 class Partition : public std::enable_shared_from_this<Partition> {
  public:
   // Loads the partition from the store: its image, then the log behind it.
-  // Runs on the caller's thread (the loader). `on_failure` is called at most
-  // once, from the executor, when this replica cannot go on; from then on it
-  // refuses everything.
-  static absl::StatusOr<std::shared_ptr<Partition>> Open(
-      const Options& options, const Ports& ports, uint64_t seed,
-      absl::AnyInvocable<void(Failure)> on_failure);
+  // Runs on the caller's thread (the loader).
+  static absl::StatusOr<std::shared_ptr<Partition>> Open(const Options& options,
+                                                         const Ports& ports,
+                                                         uint64_t seed,
+                                                         OwnerHooks hooks);
   virtual ~Partition() = default;
 
   // Starts elections and serving. Once.
   virtual void Start() = 0;
 
   // Refuses everything from now on and ends all streams; callers still waiting
-  // are completed as outcome unknown. Posts to the executor and returns.
-  virtual void Stop() = 0;
+  // are completed as outcome unknown, and listeners are destroyed. Posts to the
+  // executor and returns.
+  virtual void Stop(StopReason reason) = 0;
 
   // A tick of the node's timer, due every raft.tick_ns.
   virtual void Tick() = 0;
@@ -237,7 +256,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   virtual void CloseStream(StreamId stream) = 0;
 
   // Calls `listener` with the present leader, and then at each change, from
-  // the executor, until RemoveLeaderListener.
+  // the executor, until RemoveLeaderListener. Destroys it then, or when the
+  // partition stops.
   virtual uint64_t AddLeaderListener(
       absl::AnyInvocable<void(const LeaderInfo&)> listener) = 0;
   virtual void RemoveLeaderListener(uint64_t id) = 0;
@@ -271,6 +291,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   virtual bool out_of_service() const = 0;
 
   virtual base::PartitionId id() const = 0;
+  // Which replica of it this is; 0: one that could not be loaded, and cannot
+  // tell.
+  virtual raft::ReplicaId replica() const = 0;
 };
 
 }  // namespace partition

@@ -20,6 +20,13 @@ Refusal ShuttingDown(Outcome outcome) {
           .outcome = outcome};
 }
 
+Refusal NotHere(base::PartitionId id, Outcome outcome) {
+  return {.status = absl::UnavailableError(
+              absl::StrCat("partition ", id.value(), " is not on this node")),
+          .outcome = outcome,
+          .retry_after_ms = kBusyRetryMs};
+}
+
 Refusal OutOfService(base::PartitionId id, absl::string_view problem,
                      Outcome outcome) {
   return {.status = absl::UnavailableError(absl::StrCat(

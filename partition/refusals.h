@@ -18,6 +18,9 @@ Refusal Busy(absl::string_view what);
 
 Refusal ShuttingDown(Outcome outcome);
 
+// Other nodes have this partition.
+Refusal NotHere(base::PartitionId id, Outcome outcome);
+
 // This replica has stopped for good; `problem` says why.
 Refusal OutOfService(base::PartitionId id, absl::string_view problem,
                      Outcome outcome);

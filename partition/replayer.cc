@@ -43,8 +43,8 @@ void Replayer::Read() {
   reading_ = true;
   store_.ReadEntries(
       options_.id, next_, kReadBytes,
-      [this, number = number_,
-       post = hooks_.post](absl::StatusOr<std::vector<raft::Entry>> entries) {
+      [this, number = number_, post = hooks_.post,
+       hold = hooks_.hold()](absl::StatusOr<std::vector<raft::Entry>> entries) {
         post([this, number, entries = std::move(entries)]() mutable {
           if (number == number_) Arrived(std::move(entries));
         });

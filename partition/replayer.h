@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -27,6 +28,8 @@ class Replayer {
   struct Hooks {
     // Runs a task in a later turn of the partition. Thread-safe.
     std::function<void(absl::AnyInvocable<void()>)> post;
+    // What a completion that the store gets keeps: all that it refers to.
+    std::function<std::shared_ptr<const void>()> hold;
     // The next entry. False: it cannot be applied, and the replay ends.
     std::function<bool(const raft::Entry& entry)> apply;
     // All are applied.

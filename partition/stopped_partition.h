@@ -20,7 +20,7 @@ class StoppedPartition : public Partition {
       : id_(id), problem_(why.ToString()) {}
 
   void Start() override {}
-  void Stop() override {}
+  void Stop(StopReason) override {}
   void Tick() override {}
   void Step(std::vector<raft::Message>) override {}
   void StepImage(ImageMessage) override {}
@@ -49,6 +49,7 @@ class StoppedPartition : public Partition {
   bool available() const override { return false; }
   bool out_of_service() const override { return true; }
   base::PartitionId id() const override { return id_; }
+  raft::ReplicaId replica() const override { return raft::ReplicaId{}; }
 
  private:
   Refusal Refuse() const;

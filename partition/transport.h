@@ -6,6 +6,7 @@
 #ifndef PARTITION_TRANSPORT_H_
 #define PARTITION_TRANSPORT_H_
 
+#include <variant>
 #include <vector>
 
 #include "base/ids.h"
@@ -22,8 +23,10 @@ class Transport {
 
   // Who takes part in `partition`, and that `self` is the replica here: where
   // messages are sent, and from whom they are taken (P45). Called by the
-  // partition before its first message and at each change of its configuration;
-  // empty when the replica is gone. Never blocks. Thread-safe.
+  // partition before its first message and at each change of its configuration.
+  // A replica that has just been made knows nobody, and `members` is empty; it
+  // takes messages, and its answers go where they came from. `self` 0: none is
+  // here any more. Never blocks. Thread-safe.
   virtual void SetMembers(base::PartitionId partition, raft::ReplicaId self,
                           std::vector<raft::Member> members) = 0;
 
@@ -39,6 +42,13 @@ class Transport {
   // As Send, and as good as never in its way: notes are few and small.
   virtual void SendNote(base::PartitionId partition, Note note) = 0;
 };
+
+// Whether only a leader sends such a message: who gets it is a member.
+inline bool IsOfLeader(const raft::Message& message) {
+  return std::holds_alternative<raft::AppendEntries>(message.body) ||
+         std::holds_alternative<raft::Heartbeat>(message.body) ||
+         std::holds_alternative<raft::InstallSnapshot>(message.body);
+}
 
 // Gets what arrives. Called from threads of the transport, which it must not
 // block; stops being called when the transport is stopped.

@@ -172,8 +172,8 @@ bool WaitUntil(uint64_t timeout_ns, const std::function<bool()>& holds) {
 }
 
 bool AllServeThatCan(const partition::Host& host) {
-  const std::vector<partition::Partition*> all = host.All();
-  return std::all_of(all.begin(), all.end(), [](partition::Partition* one) {
+  const auto all = host.All();
+  return std::all_of(all.begin(), all.end(), [](const auto& one) {
     return one->available() || one->out_of_service();
   });
 }
@@ -245,6 +245,7 @@ struct Server::Impl {
   partition::DiskGate disk_gate;
   std::unique_ptr<DiskSpace> disk_space;
   std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<Worker> loader;       // Of partitions that come and go.
   partition::NoTransport no_transport;  // Of a node that is alone.
   std::unique_ptr<transport::GrpcTransport> transport;
   std::unique_ptr<cluster::NodeBook> book;
@@ -445,6 +446,9 @@ void Server::Impl::StartWorkers() {
                                                base::SystemClock()));
     workers.back()->Start();
   }
+  loader = std::make_unique<Worker>("loader", base::SystemClock(),
+                                    Worker::Kind::kAlone);
+  loader->Start();
 }
 
 absl::Status Server::Impl::OpenHost() {
@@ -458,18 +462,29 @@ absl::Status Server::Impl::OpenHost() {
       host, partition::Host::Open(own,
                                   {.clock = base::SystemClock(),
                                    .executors = std::move(executors),
+                                   .loader = loader.get(),
                                    .store = *store,
                                    .transport = *port,
                                    .registry = primitive::BuiltinRegistry(),
-                                   .disk = &disk_gate},
+                                   .disk = &disk_gate,
+                                   .on_added =
+                                       [this](partition::Partition& one) {
+                                         if (transport != nullptr) {
+                                           WatchLeader(one);
+                                         }
+                                       }},
                                   base::SecureSeed(), on_fatal));
   if (transport != nullptr) {
     transport->Start({.receiver = *host,
-                      .on_unknown = nullptr,
+                      .on_unknown =
+                          [this](const transport::UnknownReplica& replica) {
+                            if (!replica.from_leader) return;
+                            host->Create(replica.partition, replica.to,
+                                         nullptr);
+                          },
                       .address = book->self().peer_address,
                       .cluster = store->initial_cluster()->id,
                       .routes = &routes});
-    for (partition::Partition* const one : host->All()) WatchLeader(*one);
   }
   open_host.store(host.get());
   host->Start();
@@ -483,15 +498,15 @@ absl::Status Server::Impl::OpenHost() {
 }
 
 service::Directory Server::Impl::MakeDirectory() {
-  return {.find = [this](base::PartitionId id) -> partition::Partition* {
+  using Found = std::shared_ptr<partition::Partition>;
+  return {.find = [this](base::PartitionId id) -> Found {
             partition::Host* const open = open_host.load();
             return open == nullptr ? nullptr : open->Find(id);
           },
           .all =
               [this] {
                 partition::Host* const open = open_host.load();
-                return open == nullptr ? std::vector<partition::Partition*>()
-                                       : open->All();
+                return open == nullptr ? std::vector<Found>() : open->All();
               }};
 }
 
@@ -715,6 +730,7 @@ void Server::Impl::Stop() {
     // The partitions write nothing more behind this.
     FlushWorkers();
   }
+  if (loader != nullptr) loader->Stop();
   if (introductions != nullptr) introductions->Stop();
   if (transport != nullptr) transport->Stop();
   if (peer_server != nullptr) peer_server->Stop(0);

@@ -17,8 +17,8 @@ constexpr int64_t kWaitNsMax = 60'000'000'000;
 
 }  // namespace
 
-Worker::Worker(std::string name, base::Clock& clock)
-    : name_(std::move(name)), clock_(clock) {}
+Worker::Worker(std::string name, base::Clock& clock, Kind kind)
+    : name_(std::move(name)), kind_(kind), clock_(clock) {}
 
 Worker::~Worker() { CHECK(!thread_.joinable()) << name_ << " still runs"; }
 
@@ -50,7 +50,7 @@ void Worker::Post(Task task) {
   posted_.push_back(std::move(task));
   // Who runs looks at the queue afterwards, so it needs no signal.
   if (is_running_ || !waiting_) return;
-  if (base::HelpScope::Promise(*this)) return;
+  if (kind_ == Kind::kHelped && base::HelpScope::Promise(*this)) return;
   waiting_ = false;
   wake_.Signal();
 }

@@ -3,7 +3,8 @@
 //
 // Tasks that were posted run first, then timers that are due, and so on. While
 // the thread sleeps, a thread in a base::HelpScope runs what it has posted
-// itself: one batch, with the same order and exclusion. Then the worker's own
+// itself, unless the worker is one that nobody may help: one batch, with the
+// same order and exclusion. Then the worker's own
 // thread goes on, if there is more. Timers always run on the worker's thread.
 
 #ifndef SERVER_WORKER_H_
@@ -13,6 +14,7 @@
 #include <queue>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -26,7 +28,11 @@ namespace server {
 class Worker : public partition::Executor, public base::Helped {
  public:
   // `name` is the thread's, at most 15 bytes. `clock` must outlive the worker.
-  Worker(std::string name, base::Clock& clock);
+  Worker(std::string name, base::Clock& clock)
+      : Worker(std::move(name), clock, Kind::kHelped) {}
+  // The tasks of kAlone wait for disks, so that only its own thread runs them.
+  enum class Kind : uint8_t { kHelped, kAlone };
+  Worker(std::string name, base::Clock& clock, Kind kind);
   // REQUIRES: never started, or stopped.
   ~Worker() override;
 
@@ -66,6 +72,7 @@ class Worker : public partition::Executor, public base::Helped {
   void RunTasks();
 
   const std::string name_;
+  const Kind kind_;
   base::Clock& clock_;
   std::thread thread_;
 

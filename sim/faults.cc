@@ -64,7 +64,7 @@ void Faults::Transfer(Machine& machine) {
   const base::PartitionId id{
       static_cast<uint32_t>(random_.Between(1, scenario_.partitions))};
   const raft::ReplicaId target{random_.Below(4)};
-  if (partition::Partition* partition = machine.node().Find(id)) {
+  if (const auto partition = machine.node().Find(id)) {
     partition->TransferLeadership(target, [this](absl::Status status) {
       loop_.Trace("transfer", static_cast<uint64_t>(status.code()));
     });

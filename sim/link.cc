@@ -115,7 +115,7 @@ void Link::FinishCall(const std::shared_ptr<Call<T>>& call, Reply<T> reply) {
 
 void Link::Deliver(Node& node, const CommandRequest& request,
                    CommandDone done) {
-  partition::Partition* target = Target(node);
+  const auto target = Target(node);
   if (target == nullptr) {
     return done({.refusal = Unreachable(Outcome::kNotProposed)});
   }
@@ -173,7 +173,7 @@ void Link::Query(partition::QueryRequest request, QueryDone done) {
         FinishCall<session::QueryAnswer>(call, reply);
       });
     };
-    partition::Partition* target = Target(*call->node);
+    const auto target = Target(*call->node);
     if (target == nullptr) {
       return answer({.refusal = Unreachable(Outcome::kNotProposed)});
     }
@@ -196,7 +196,7 @@ class Link::Stream : public std::enable_shared_from_this<Link::Stream> {
   void Close() {
     callbacks_ = {};
     closed_ = true;
-    if (partition::Partition* target = Server()) target->CloseStream(id_);
+    if (const auto target = Server()) target->CloseStream(id_);
   }
 
   void Opened(uint64_t incarnation, partition::StreamId id) {
@@ -211,7 +211,7 @@ class Link::Stream : public std::enable_shared_from_this<Link::Stream> {
         link_.random_.OneIn(link_.options_.break_one_in)) {
       // The connection breaks: the server learns it by and by.
       link_.loop_.After(link_.Delay(), [self = shared_from_this()] {
-        if (partition::Partition* target = self->Server()) {
+        if (const auto target = self->Server()) {
           target->CloseStream(self->id_);
         }
       });
@@ -241,14 +241,14 @@ class Link::Stream : public std::enable_shared_from_this<Link::Stream> {
 
  private:
   // The partition that serves this attempt, if its process still lives.
-  partition::Partition* Server() const {
+  std::shared_ptr<partition::Partition> Server() const {
     if (!opened_ || incarnation_ != node_.incarnation()) return nullptr;
     return link_.Target(node_);
   }
 
   void Writable() {
     link_.loop_.After(link_.Delay(), [self = shared_from_this()] {
-      if (partition::Partition* target = self->Server()) {
+      if (const auto target = self->Server()) {
         target->StreamWritable(self->id_);
       }
     });
@@ -298,7 +298,7 @@ std::shared_ptr<Link::Stream> Link::StartStream(
         open) {
   auto stream = std::make_shared<Stream>(*this, node, std::move(callbacks));
   loop_.After(Delay(), [this, &node, stream, open = std::move(open)] {
-    partition::Partition* target = Target(node);
+    const auto target = Target(node);
     if (target == nullptr || Loses()) {
       return stream->End(Unreachable(Outcome::kNotProposed));
     }

@@ -108,7 +108,7 @@ class Link {
   struct Call;
 
   // Null if the node is down.
-  partition::Partition* Target(const Node& node) const {
+  std::shared_ptr<partition::Partition> Target(const Node& node) const {
     return node.Find(partition_);
   }
   Node& AnyNode() { return *nodes_[random_.Below(nodes_.size())]; }

@@ -3,15 +3,45 @@
 #include "base/check.h"
 
 namespace sim {
+namespace {
+
+// Who sends, and who gets it.
+struct Ends {
+  raft::ReplicaId from;
+  raft::ReplicaId to;
+};
+Ends EndsOf(const raft::Message& message) { return {message.from, message.to}; }
+Ends EndsOf(const partition::Note& note) { return {note.from, note.to}; }
+Ends EndsOf(const partition::ImageMessage& message) {
+  return std::visit(
+      [](const auto& one) {
+        return Ends{one.from, one.to};
+      },
+      message);
+}
+template <class Parcel>
+Ends EndsOfAny(const Parcel& parcel) {
+  return std::visit([](const auto& one) { return EndsOf(one); }, parcel);
+}
+
+}  // namespace
 
 class Network::Port : public partition::Transport {
  public:
   Port(Network& network, base::NodeId node) : network_(network), node_(node) {}
 
-  void SetMembers(base::PartitionId partition, raft::ReplicaId,
+  void SetMembers(base::PartitionId partition, raft::ReplicaId self,
                   std::vector<raft::Member> members) override {
+    if (self == raft::ReplicaId{}) {
+      network_.members_.erase({node_, partition});
+      return;
+    }
+    Members& known = network_.members_[{node_, partition}];
+    if (known.self != self) known = Members{.self = self};
+    known.members.clear();
     for (const raft::Member& member : members) {
-      network_.Place(partition, member.replica, member.node);
+      known.members[member.replica] = member.node;
+      known.strangers.erase(member.replica);
     }
   }
 
@@ -44,16 +74,19 @@ class Network::Port : public partition::Transport {
 Network::Network(EventLoop& loop, const NetworkOptions& options, uint64_t seed)
     : loop_(loop), options_(options), random_(seed) {}
 
-void Network::Place(base::PartitionId partition, raft::ReplicaId replica,
-                    base::NodeId node) {
-  places_[{partition, replica}] = node;
+void Network::Attach(base::NodeId node, partition::Receiver& receiver,
+                     OnUnknown on_unknown) {
+  CHECK(listeners_
+            .emplace(node, Listener{.receiver = &receiver,
+                                    .on_unknown = std::move(on_unknown)})
+            .second);
 }
 
-void Network::Attach(base::NodeId node, partition::Receiver& receiver) {
-  CHECK(receivers_.emplace(node, &receiver).second);
+void Network::Detach(base::NodeId node) {
+  listeners_.erase(node);
+  std::erase_if(members_,
+                [node](const auto& one) { return one.first.first == node; });
 }
-
-void Network::Detach(base::NodeId node) { receivers_.erase(node); }
 
 std::unique_ptr<partition::Transport> Network::TransportOf(base::NodeId node) {
   return std::make_unique<Port>(*this, node);
@@ -75,8 +108,10 @@ void Network::Calm() {
 
 void Network::Send(base::NodeId from, base::PartitionId partition,
                    raft::ReplicaId to, const Parcel& parcel) {
-  const auto place = places_.find({partition, to});
-  if (place == places_.end()) return;
+  const auto members = members_.find({from, partition});
+  if (members == members_.end()) return;
+  const base::NodeId node = members->second.Find(to);
+  if (node == base::NodeId{}) return;
   int copies = 1;
   if (options_.lose_one_in != 0 && random_.OneIn(options_.lose_one_in)) {
     copies = 0;
@@ -87,7 +122,7 @@ void Network::Send(base::NodeId from, base::PartitionId partition,
   // Delays are drawn one by one: later messages overtake earlier ones.
   for (; copies > 0; --copies) {
     loop_.After(random_.Between(options_.delay_ns_min, options_.delay_ns_max),
-                [this, from, to = place->second, partition, parcel] {
+                [this, from, to = node, partition, parcel] {
                   Arrive(from, to, partition, parcel);
                 });
   }
@@ -96,18 +131,45 @@ void Network::Send(base::NodeId from, base::PartitionId partition,
 void Network::Arrive(base::NodeId from, base::NodeId to,
                      base::PartitionId partition, Parcel parcel) {
   if (cuts_.contains({from, to})) return;
-  const auto receiver = receivers_.find(to);
-  if (receiver == receivers_.end()) return;
-  if (auto* message = std::get_if<raft::Message>(&parcel)) {
+  const auto found = listeners_.find(to);
+  if (found == listeners_.end()) return;
+  const Listener& listener = found->second;
+  auto* const message = std::get_if<raft::Message>(&parcel);
+  const auto members = members_.find({to, partition});
+  if (members == members_.end() ||
+      members->second.self != EndsOfAny(parcel).to) {
+    if (message != nullptr && partition::IsOfLeader(*message)) {
+      listener.on_unknown(partition, message->to);
+    }
+    return;
+  }
+  if (!Takes(members->second, from, parcel)) return;
+  if (message != nullptr) {
     std::vector<raft::Message> messages;
     messages.push_back(std::move(*message));
-    receiver->second->Receive(partition, std::move(messages));
+    listener.receiver->Receive(partition, std::move(messages));
   } else if (auto* note = std::get_if<partition::Note>(&parcel)) {
-    receiver->second->ReceiveNote(partition, std::move(*note));
+    listener.receiver->ReceiveNote(partition, std::move(*note));
   } else {
-    receiver->second->ReceiveImage(
+    listener.receiver->ReceiveImage(
         partition, std::get<partition::ImageMessage>(std::move(parcel)));
   }
+}
+
+base::NodeId Network::Members::Find(raft::ReplicaId replica) const {
+  for (const auto* known : {&members, &strangers}) {
+    const auto found = known->find(replica);
+    if (found != known->end()) return found->second;
+  }
+  return {};
+}
+
+bool Network::Takes(Members& members, base::NodeId from, const Parcel& parcel) {
+  const raft::ReplicaId sender = EndsOfAny(parcel).from;
+  const auto member = members.members.find(sender);
+  if (member != members.members.end()) return member->second == from;
+  members.strangers[sender] = from;
+  return true;
 }
 
 }  // namespace sim

@@ -38,8 +38,12 @@ class Network {
   Network(EventLoop& loop, const NetworkOptions& options, uint64_t seed);
 
   // The process on `node` listens, until Detach; messages for a node where
-  // nobody listens are lost. REQUIRES: nobody listens there.
-  void Attach(base::NodeId node, partition::Receiver& receiver);
+  // nobody listens are lost, and so are those for a replica that is not there
+  // (P45): if a leader sent one, the process is told. REQUIRES: nobody listens
+  // there.
+  using OnUnknown = std::function<void(base::PartitionId, raft::ReplicaId)>;
+  void Attach(base::NodeId node, partition::Receiver& receiver,
+              OnUnknown on_unknown);
   void Detach(base::NodeId node);
 
   // Called with every raft message as it leaves its sender.
@@ -66,9 +70,19 @@ class Network {
   using Parcel =
       std::variant<raft::Message, partition::ImageMessage, partition::Note>;
 
-  // Replica `replica` of `partition` lives on `node`.
-  void Place(base::PartitionId partition, raft::ReplicaId replica,
-             base::NodeId node);
+  // What a process says, and sees, of who takes part in one partition: as
+  // server/transport keeps it.
+  struct Members {
+    raft::ReplicaId self;
+    std::map<raft::ReplicaId, base::NodeId> members;
+    std::map<raft::ReplicaId, base::NodeId> strangers;  // As they were seen.
+
+    // Node 0: unknown.
+    base::NodeId Find(raft::ReplicaId replica) const;
+  };
+  // Whether `parcel`, from node `from`, is for `members`' replica and from whom
+  // it says (P45).
+  static bool Takes(Members& members, base::NodeId from, const Parcel& parcel);
   void Send(base::NodeId from, base::PartitionId partition, raft::ReplicaId to,
             const Parcel& parcel);
   void Arrive(base::NodeId from, base::NodeId to, base::PartitionId partition,
@@ -78,8 +92,13 @@ class Network {
   NetworkOptions options_;
   base::Random random_;
   std::function<void(base::PartitionId, const raft::Message&)> on_send_;
-  std::map<std::pair<base::PartitionId, raft::ReplicaId>, base::NodeId> places_;
-  std::map<base::NodeId, partition::Receiver*> receivers_;
+  struct Listener {
+    partition::Receiver* receiver = nullptr;
+    OnUnknown on_unknown;
+  };
+  std::map<base::NodeId, Listener> listeners_;
+  // Of the present processes.
+  std::map<std::pair<base::NodeId, base::PartitionId>, Members> members_;
   std::set<std::pair<base::NodeId, base::NodeId>> cuts_;
 };
 

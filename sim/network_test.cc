@@ -22,7 +22,15 @@ class NetworkTest : public testing::Test, public partition::Receiver {
                        {.replica = raft::ReplicaId{2}, .node = kTwo}});
     Listen();
   }
-  void Listen() { network_->Attach(kTwo, *this); }
+  void Listen(uint64_t replica = 2) {
+    network_->Attach(kTwo, *this,
+                     [this](base::PartitionId partition, raft::ReplicaId to) {
+                       EXPECT_EQ(partition, kPartition);
+                       unknown_.push_back(to.value());
+                     });
+    network_->TransportOf(kTwo)->SetMembers(kPartition,
+                                            raft::ReplicaId{replica}, {});
+  }
   void Receive(base::PartitionId partition,
                std::vector<raft::Message> messages) override {
     EXPECT_EQ(partition, kPartition);
@@ -53,7 +61,24 @@ class NetworkTest : public testing::Test, public partition::Receiver {
   std::unique_ptr<partition::Transport> port_;
   std::vector<uint64_t> arrived_;
   uint64_t last_arrival_ns_ = 0;
+  std::vector<uint64_t> unknown_;
 };
+
+TEST_F(NetworkTest, WhatIsForAnotherReplicaIsDroppedAndTold) {  // P45
+  Open({});
+  network_->Detach(kTwo);
+  Listen(7);
+  Send(1);
+  RunAll();
+  EXPECT_TRUE(arrived_.empty());
+  EXPECT_EQ(unknown_, std::vector<uint64_t>{2});
+  // Nobody but a leader can have made it a member.
+  port_->Send(kPartition, {{.from = raft::ReplicaId{1},
+                            .to = raft::ReplicaId{2},
+                            .body = raft::PreVote{}}});
+  RunAll();
+  EXPECT_EQ(unknown_.size(), 1u);
+}
 
 TEST_F(NetworkTest, MessageArrivesWithinItsDelay) {
   Open({.delay_ns_min = 10, .delay_ns_max = 20});

@@ -13,7 +13,7 @@ namespace sim {
 struct Node::Process {
   storage::LogStore* raw_store = nullptr;  // Of the disk.
   std::unique_ptr<storage::LogStore> wrapped_store;
-  std::vector<std::unique_ptr<SimExecutor>> executors;
+  std::vector<std::unique_ptr<SimExecutor>> executors;  // The loader is last.
   std::map<base::PartitionId, base::NodeId> leaders;
   std::unique_ptr<partition::Host> host;
 };
@@ -58,11 +58,13 @@ absl::Status Node::Start() {
     store = process_->wrapped_store.get();
   }
   std::vector<partition::Executor*> executors;
-  for (uint64_t i = 0; i < options_.executors; ++i) {
+  for (uint64_t i = 0; i <= options_.executors; ++i) {
     process_->executors.push_back(std::make_unique<SimExecutor>(
         loop_, clock_, random_.Next(), options_.task_delay_ns_max));
     executors.push_back(process_->executors.back().get());
   }
+  partition::Executor* const loader = executors.back();
+  executors.pop_back();
   // In a run, no partition may stop by itself: that ends the process too.
   const auto exit = [this, incarnation](absl::Status status) {
     loop_.After(0, [this, incarnation, status = std::move(status)] {
@@ -77,24 +79,30 @@ absl::Status Node::Start() {
           options,
           {.clock = clock_,
            .executors = std::move(executors),
+           .loader = loader,
            .store = *store,
            .transport = *transport_,
            .registry = registry_,
            .on_stopped = [exit](base::PartitionId,
-                                const absl::Status& status) { exit(status); }},
+                                const absl::Status& status) { exit(status); },
+           .on_added =
+               [process = process_.get()](partition::Partition& one) {
+                 one.AddLeaderListener(
+                     [process, id = one.id()](const partition::LeaderInfo& i) {
+                       process->leaders[id] = i.leader_node;
+                     });
+               }},
           random_.Next(), exit));
-  for (partition::Partition* partition : process_->host->All()) {
+  for (const auto& partition : process_->host->All()) {
     if (!partition->out_of_service()) continue;
     return absl::DataLossError(absl::StrCat(
         "partition ", partition->id().value(), " could not be loaded"));
   }
-  for (partition::Partition* one : process_->host->All()) {
-    one->AddLeaderListener([process = process_.get(),
-                            id = one->id()](const partition::LeaderInfo& info) {
-      process->leaders[id] = info.leader_node;
-    });
-  }
-  network_.Attach(options_.id, *process_->host);
+  network_.Attach(options_.id, *process_->host,
+                  [host = process_->host.get()](base::PartitionId partition,
+                                                raft::ReplicaId replica) {
+                    host->Create(partition, replica, nullptr);
+                  });
   process_->host->Start();
   return absl::OkStatus();
 }
@@ -138,7 +146,7 @@ void Node::Pause(uint64_t virtual_ns, bool suspended) {
   if (suspended) clock_.Suspend(virtual_ns);
 }
 
-partition::Partition* Node::Find(base::PartitionId id) const {
+std::shared_ptr<partition::Partition> Node::Find(base::PartitionId id) const {
   if (!is_up() || process_->host == nullptr) return nullptr;
   return process_->host->Find(id);
 }

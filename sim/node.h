@@ -87,9 +87,8 @@ class Node {
   // Counts the processes; a connection to an earlier one is broken.
   uint64_t incarnation() const { return incarnation_; }
 
-  // Null: the process is down, or has no such partition. Valid until the
-  // process ends.
-  partition::Partition* Find(base::PartitionId id) const;
+  // Null: the process is down, or has no such partition. Not to be kept.
+  std::shared_ptr<partition::Partition> Find(base::PartitionId id) const;
   // The node that this one takes for the leader of `id`; 0: unknown.
   base::NodeId LeaderHint(base::PartitionId id) const;
   // The store of the process. REQUIRES: is_up().

@@ -89,14 +89,14 @@ SmallCluster::~SmallCluster() {
 
 uint32_t SmallCluster::Leader() const {
   for (const auto& [id, node] : nodes_) {
-    const partition::Partition* one = node->Find(kPartition);
+    const auto one = node->Find(kPartition);
     if (one != nullptr && one->serving()) return id;
   }
   return 0;
 }
 
 partition::PartitionStatus SmallCluster::StatusOf(uint32_t id) {
-  partition::Partition* one = node(id).Find(kPartition);
+  const auto one = node(id).Find(kPartition);
   CHECK(one != nullptr);
   auto status = std::make_shared<std::optional<partition::PartitionStatus>>();
   one->GetStatus(
@@ -209,7 +209,7 @@ std::optional<int64_t> SmallCluster::Read(uint32_t id) {
 }
 
 std::optional<int64_t> SmallCluster::ReadOnce(uint32_t id) {
-  partition::Partition* one = node(id).Find(kPartition);
+  const auto one = node(id).Find(kPartition);
   if (one == nullptr) return std::nullopt;
   const auto reply =
       std::make_shared<std::optional<partition::Reply<session::QueryAnswer>>>();

@@ -1,5 +1,6 @@
 #include "sim/world.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <utility>
@@ -236,7 +237,7 @@ class World {
     for (const auto& [id, group] : groups_) {
       if (group->configuration().voters.size() == 1) continue;
       for (const auto& machine : machines_) {
-        partition::Partition* partition = machine->node().Find(id);
+        const auto partition = machine->node().Find(id);
         if (partition == nullptr || !partition->serving()) continue;
         ++ends->waiting;
         partition->TransferLeadership({}, [ends](absl::Status status) {
@@ -257,9 +258,7 @@ class World {
   void LoseALeader() {
     if (judge_.failed() || machines_.size() == 1) return;
     for (const auto& machine : machines_) {
-      const partition::Partition* partition =
-          machine->node().Find(base::PartitionId{1});
-      if (partition == nullptr || !partition->serving()) continue;
+      if (!Serves(*machine, base::PartitionId{1})) continue;
       machine->Crash();
       break;
     }
@@ -280,12 +279,14 @@ class World {
     RunFor(scenario_.down_ns_max + 1 * kSeconds);
   }
 
+  static bool Serves(const Machine& machine, base::PartitionId id) {
+    const auto partition = machine.node().Find(id);
+    return partition != nullptr && partition->serving();
+  }
   bool IsServed(base::PartitionId id) const {
-    for (const auto& machine : machines_) {
-      const partition::Partition* partition = machine->node().Find(id);
-      if (partition != nullptr && partition->serving()) return true;
-    }
-    return false;
+    return std::any_of(
+        machines_.begin(), machines_.end(),
+        [id](const auto& machine) { return Serves(*machine, id); });
   }
 
   // An orderly stop, of all at once, loses nothing either.

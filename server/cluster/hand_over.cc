@@ -18,8 +18,9 @@ struct AllEnded {
 
 }  // namespace
 
-void HandOverAll(const std::vector<partition::Partition*>& partitions,
-                 uint64_t timeout_ns) {
+void HandOverAll(
+    const std::vector<std::shared_ptr<partition::Partition>>& partitions,
+    uint64_t timeout_ns) {
   const auto all = std::make_shared<AllEnded>();
   // Each transfer has a share, also one that is dropped without a word.
   std::shared_ptr<void> share(nullptr, [all](void*) {
@@ -27,12 +28,13 @@ void HandOverAll(const std::vector<partition::Partition*>& partitions,
     all->ended = true;
     all->changed.SignalAll();
   });
-  for (partition::Partition* partition : partitions) {
+  for (const auto& partition : partitions) {
     if (!partition->serving()) continue;
     partition->TransferLeadership(
-        raft::ReplicaId{}, [share, partition](const absl::Status& status) {
+        raft::ReplicaId{},
+        [share, id = partition->id()](const absl::Status& status) {
           if (status.ok()) return;
-          VLOG(1) << "partition " << partition->id()
+          VLOG(1) << "partition " << id
                   << ": leadership was not handed over: " << status;
         });
   }

@@ -20,8 +20,7 @@ constexpr uint32_t kLooks = 10;
 
 class LeaderBalancer::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(std::function<std::vector<partition::Partition*>()> partitions,
-       partition::Executor& timer)
+  Impl(std::function<Partitions()> partitions, partition::Executor& timer)
       : partitions_(std::move(partitions)), timer_(timer) {}
 
   void Schedule() {
@@ -48,16 +47,18 @@ class LeaderBalancer::Impl : public std::enable_shared_from_this<Impl> {
       base::MutexLock lock(mu_);
       if (stopped_) return false;
     }
-    for (partition::Partition* partition : partitions_()) {
+    for (const auto& partition : partitions_()) {
       if (!partition->serving()) {
         base::MutexLock lock(mu_);
         balance_.Forget(partition->id());
         continue;
       }
-      partition->GetStatus([self = shared_from_this(),
-                            partition](partition::PartitionStatus&& status) {
-        self->LookAt(*partition, status);
-      });
+      partition->GetStatus(
+          [self = shared_from_this(),
+           weak = std::weak_ptr<partition::Partition>(partition)](
+              partition::PartitionStatus&& status) {
+            if (const auto held = weak.lock()) self->LookAt(*held, status);
+          });
     }
     return true;
   }
@@ -82,7 +83,7 @@ class LeaderBalancer::Impl : public std::enable_shared_from_this<Impl> {
         });
   }
 
-  const std::function<std::vector<partition::Partition*>()> partitions_;
+  const std::function<Partitions()> partitions_;
   partition::Executor& timer_;
 
   base::Mutex mu_;
@@ -92,9 +93,8 @@ class LeaderBalancer::Impl : public std::enable_shared_from_this<Impl> {
   LeaderBalance balance_ ABSL_GUARDED_BY(mu_){kLooks};
 };
 
-LeaderBalancer::LeaderBalancer(
-    std::function<std::vector<partition::Partition*>()> partitions,
-    partition::Executor& timer)
+LeaderBalancer::LeaderBalancer(std::function<Partitions()> partitions,
+                               partition::Executor& timer)
     : impl_(std::make_shared<Impl>(std::move(partitions), timer)) {}
 
 void LeaderBalancer::Start() { impl_->Schedule(); }

@@ -19,9 +19,11 @@ namespace server::cluster {
 
 class LeaderBalancer {
  public:
-  // What `partitions` returns lives until the executors have stopped; `timer`
-  // outlives this.
-  LeaderBalancer(std::function<std::vector<partition::Partition*>()> partitions,
+  using Partitions = std::vector<std::shared_ptr<partition::Partition>>;
+
+  // `partitions` returns those that are on this node now. `timer` outlives
+  // this.
+  LeaderBalancer(std::function<Partitions()> partitions,
                  partition::Executor& timer);
 
   void Start();

@@ -113,7 +113,8 @@ class Gathering {
 // share then ends the call.
 class Transfer : public std::enable_shared_from_this<Transfer> {
  public:
-  Transfer(std::shared_ptr<UnaryCall> call, partition::Partition& partition,
+  Transfer(std::shared_ptr<UnaryCall> call,
+           const std::shared_ptr<partition::Partition>& partition,
            base::NodeId node, std::function<void()> stay)
       : call_(std::move(call)),
         partition_(partition),
@@ -122,12 +123,14 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
 
   ~Transfer() {
     call_->Fail({.refusal = {.status = absl::UnavailableError(
-                                 "the server is shutting down"),
+                                 "this node left the partition, or stops"),
                              .outcome = partition::Outcome::kUnknown}});
   }
 
   void Start() {
-    partition_.GetStatus(
+    const auto partition = partition_.lock();
+    if (partition == nullptr) return;
+    partition->GetStatus(
         [self = shared_from_this()](partition::PartitionStatus&& status) {
           self->HandOver(status);
         });
@@ -137,13 +140,15 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   void HandOver(const partition::PartitionStatus& status);
 
   void AwaitLeader() {
-    const uint64_t id = partition_.AddLeaderListener(
+    const auto partition = partition_.lock();
+    if (partition == nullptr) return;
+    const uint64_t id = partition->AddLeaderListener(
         [self = shared_from_this()](const partition::LeaderInfo& info) {
           self->Hear(info);
         });
     base::MutexLock lock(mu_);
     listener_ = id;
-    if (answered_) partition_.RemoveLeaderListener(listener_);
+    if (answered_) partition->RemoveLeaderListener(listener_);
   }
 
   void Hear(const partition::LeaderInfo& info) {
@@ -152,14 +157,16 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
     response.set_leader_node(info.leader_node.value());
     call_->Answer(response.SerializeAsString());
     base::MutexLock lock(mu_);
-    if (!answered_ && listener_ != 0) {
-      partition_.RemoveLeaderListener(listener_);
+    const auto partition = partition_.lock();
+    if (!answered_ && listener_ != 0 && partition != nullptr) {
+      partition->RemoveLeaderListener(listener_);
     }
     answered_ = true;
   }
 
   const std::shared_ptr<UnaryCall> call_;
-  partition::Partition& partition_;
+  // Weak: the listener would keep it.
+  const std::weak_ptr<partition::Partition> partition_;
   const base::NodeId node_;
   const std::function<void()> stay_;  // It is to go on leading here.
 
@@ -200,7 +207,9 @@ void Transfer::HandOver(const partition::PartitionStatus& status) {
                      status.id.value())));
   }
   if (*target == status.replica) stay_();
-  partition_.TransferLeadership(
+  const auto partition = partition_.lock();
+  if (partition == nullptr) return;
+  partition->TransferLeadership(
       *target, [self = shared_from_this()](absl::Status moved) {
         if (moved.ok()) return self->AwaitLeader();
         self->call_->Fail({.refusal = {.status = std::move(moved)}});
@@ -241,7 +250,7 @@ void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
   admin::StatusResponse response;
   node_.describe(response);
   auto gathering = std::make_shared<Gathering>(call, std::move(response));
-  for (partition::Partition* partition : entered.value) {
+  for (const auto& partition : entered.value) {
     partition->GetStatus([gathering](partition::PartitionStatus&& status) {
       gathering->Add(status);
     });
@@ -260,7 +269,7 @@ void AdminService::TransferLeader(const std::shared_ptr<UnaryCall>& call,
       call->context(),
       {.service = name(), .rpc = "TransferLeader", .partition = id});
   if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
-  std::make_shared<Transfer>(call, *entered.value,
+  std::make_shared<Transfer>(call, entered.value,
                              base::NodeId(request.node_id()),
                              [this, id] { node_.keep_leading(id); })
       ->Start();

@@ -51,7 +51,7 @@ Caller Gateway::CallerOf(const grpc::CallbackServerContext& context) const {
 }
 
 bool Gateway::CanServe(const DecodedOperation& operation) const {
-  partition::Partition* const here = directory_.find(operation.partition);
+  const auto here = directory_.find(operation.partition);
   if (here == nullptr) return false;
   return operation.writes ? here->serving() : here->available();
 }
@@ -95,23 +95,23 @@ partition::Refusal Gateway::Admit(const grpc::CallbackServerContext& context,
   return {.status = authorizer_.Check(CallerOf(context), operation)};
 }
 
-partition::Reply<partition::Partition*> Gateway::Enter(
+partition::Reply<std::shared_ptr<partition::Partition>> Gateway::Enter(
     const grpc::CallbackServerContext& context,
     const DecodedOperation& operation) {
   partition::Refusal refusal = Admit(context, operation);
   if (!refusal.status.ok()) return {.refusal = std::move(refusal)};
-  partition::Partition* found = directory_.find(operation.partition);
+  auto found = directory_.find(operation.partition);
   if (found == nullptr) {
     return {.refusal = Unavailable(absl::StrCat("partition ",
                                                 operation.partition.value(),
                                                 " is not on this node"))};
   }
-  return {.value = found};
+  return {.value = std::move(found)};
 }
 
-partition::Reply<std::vector<partition::Partition*>> Gateway::EnterAll(
-    const grpc::CallbackServerContext& context,
-    const DecodedOperation& operation) {
+partition::Reply<std::vector<std::shared_ptr<partition::Partition>>>
+Gateway::EnterAll(const grpc::CallbackServerContext& context,
+                  const DecodedOperation& operation) {
   partition::Refusal refusal = Admit(context, operation);
   if (!refusal.status.ok()) return {.refusal = std::move(refusal)};
   return {.value = directory_.all()};
@@ -141,13 +141,13 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseStream(
 
 bool Gateway::AllServing() const {
   if (closed()) return false;
-  const std::vector<partition::Partition*> all = directory_.all();
+  const auto all = directory_.all();
   return std::all_of(all.begin(), all.end(),
-                     [](partition::Partition* p) { return p->available(); });
+                     [](const auto& one) { return one->available(); });
 }
 
 std::optional<bool> Gateway::Serving(base::PartitionId id) const {
-  partition::Partition* found = directory_.find(id);
+  auto found = directory_.find(id);
   if (found == nullptr) return std::nullopt;
   return !closed() && found->available();
 }

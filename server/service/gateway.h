@@ -34,8 +34,9 @@ namespace server::service {
 // Which partitions there are; partition::Host in a server.
 struct Directory {
   // Null: not on this node.
-  std::function<partition::Partition*(base::PartitionId)> find;
-  std::function<std::vector<partition::Partition*>()> all;  // By id.
+  std::function<std::shared_ptr<partition::Partition>(base::PartitionId)> find;
+  std::function<std::vector<std::shared_ptr<partition::Partition>>()>
+      all;  // By id.
 };
 
 // Who comes in.
@@ -72,13 +73,14 @@ class Gateway {
       grpc::CallbackServerContext& context, const DecodedOperation& operation,
       absl::string_view bytes);
 
-  // The partition an operation is for, if its caller may.
-  partition::Reply<partition::Partition*> Enter(
+  // The partition an operation is for, if its caller may. Who keeps it over
+  // time keeps a weak_ptr: it may be removed from this node.
+  partition::Reply<std::shared_ptr<partition::Partition>> Enter(
       const grpc::CallbackServerContext& context,
       const DecodedOperation& operation);
 
   // All partitions, for an operation about the node.
-  partition::Reply<std::vector<partition::Partition*>> EnterAll(
+  partition::Reply<std::vector<std::shared_ptr<partition::Partition>>> EnterAll(
       const grpc::CallbackServerContext& context,
       const DecodedOperation& operation);
 

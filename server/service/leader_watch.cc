@@ -3,6 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "atomix/multiraft/v1/partition.pb.h"
 
 namespace server::service {
@@ -16,17 +18,25 @@ constexpr int64_t kNanosPerSecond = 1'000'000'000;
 void LeaderWatch::Subscribe() {
   // The event names the replica that saw it, which only its status tells.
   auto self = std::static_pointer_cast<LeaderWatch>(shared_from_this());
-  partition_.GetStatus([watch = std::weak_ptr<LeaderWatch>(self)](
+  const auto partition = partition_.lock();
+  if (partition == nullptr) return PartitionLeft();
+  partition->GetStatus([watch = std::weak_ptr<LeaderWatch>(self)](
                            partition::PartitionStatus&& status) {
     if (auto held = watch.lock()) held->Listen(status.replica);
   });
 }
 
 void LeaderWatch::Listen(raft::ReplicaId self) {
+  const auto partition = partition_.lock();
+  if (partition == nullptr) return PartitionLeft();
   auto shared = std::static_pointer_cast<LeaderWatch>(shared_from_this());
-  const uint64_t id = partition_.AddLeaderListener(
-      [self, watch = std::weak_ptr<LeaderWatch>(shared)](
-          const partition::LeaderInfo& info) {
+  const std::weak_ptr<LeaderWatch> watch(shared);
+  // A partition that stops destroys its listeners.
+  std::shared_ptr<const void> end(nullptr, [watch](const void*) {
+    if (auto held = watch.lock()) held->PartitionLeft();
+  });
+  const uint64_t id = partition->AddLeaderListener(
+      [self, watch, end = std::move(end)](const partition::LeaderInfo& info) {
         if (auto held = watch.lock()) held->Changed(self, info);
       });
   {
@@ -36,7 +46,14 @@ void LeaderWatch::Listen(raft::ReplicaId self) {
       return;
     }
   }
-  partition_.RemoveLeaderListener(id);
+  partition->RemoveLeaderListener(id);
+}
+
+// Its client asks again, here or elsewhere.
+void LeaderWatch::PartitionLeft() {
+  End({.refusal = {.status = absl::UnavailableError(absl::StrCat(
+                       "partition ", id_.value(), " is not on this node")),
+                   .outcome = partition::Outcome::kNotProposed}});
 }
 
 void LeaderWatch::Changed(raft::ReplicaId self,
@@ -47,7 +64,7 @@ void LeaderWatch::Changed(raft::ReplicaId self,
   response.mutable_timestamp()->set_nanos(
       static_cast<int32_t>(now % kNanosPerSecond));
   auto& event = *response.mutable_leader_updated();
-  event.mutable_member()->set_group_id(partition_.id().value());
+  event.mutable_member()->set_group_id(id_.value());
   event.mutable_member()->set_member_id(self.value());
   event.set_term(info.term.value());
   event.set_leader(info.leader.value());
@@ -86,7 +103,10 @@ void LeaderWatch::Gone() {
     gone_ = true;
     listener = std::exchange(listener_, std::nullopt);
   }
-  if (listener.has_value()) partition_.RemoveLeaderListener(*listener);
+  if (!listener.has_value()) return;
+  if (const auto partition = partition_.lock()) {
+    partition->RemoveLeaderListener(*listener);
+  }
 }
 
 }  // namespace server::service

@@ -1,5 +1,5 @@
 // LeaderWatch is one Partition.Watch call: it sends who leads the partition
-// now, then each change.
+// now, then each change, until the partition leaves this node.
 //
 // A client that is slower than elections misses some of them, never the last.
 
@@ -7,11 +7,13 @@
 #define SERVER_SERVICE_LEADER_WATCH_H_
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "base/clock.h"
+#include "base/ids.h"
 #include "base/mutex.h"
 #include "partition/partition.h"
 #include "server/service/stream_call.h"
@@ -20,10 +22,14 @@ namespace server::service {
 
 class LeaderWatch : public StreamCall {
  public:
-  // `partition` and `clock` must outlive the call.
+  // `clock` must outlive the call.
   LeaderWatch(grpc::CallbackServerContext& context, OpenStreams& streams,
-              partition::Partition& partition, base::Clock& clock)
-      : StreamCall(context, streams), partition_(partition), clock_(clock) {}
+              const std::shared_ptr<partition::Partition>& partition,
+              base::Clock& clock)
+      : StreamCall(context, streams),
+        id_(partition->id()),
+        partition_(partition),
+        clock_(clock) {}
 
   // Starts to listen. Once.
   void Subscribe();
@@ -31,10 +37,12 @@ class LeaderWatch : public StreamCall {
  private:
   void Listen(raft::ReplicaId self);
   void Changed(raft::ReplicaId self, const partition::LeaderInfo& info);
+  void PartitionLeft();
   void Writable() override;
   void Gone() override;
 
-  partition::Partition& partition_;
+  const base::PartitionId id_;
+  const std::weak_ptr<partition::Partition> partition_;
   base::Clock& clock_;
 
   base::Mutex mu_;

@@ -63,15 +63,15 @@ std::pair<uint32_t, std::string> NewNode(
 class Change : public std::enable_shared_from_this<Change> {
  public:
   Change(std::shared_ptr<UnaryCall> call,
-         std::shared_ptr<partition::Partition> partition,
+         const std::shared_ptr<partition::Partition>& partition,
          admin::ChangeMembersRequest request)
       : call_(std::move(call)),
-        partition_(std::move(partition)),
+        partition_(partition),
         request_(std::move(request)) {}
 
   ~Change() {
     call_->Fail({.refusal = {.status = absl::UnavailableError(
-                                 "the server is shutting down"),
+                                 "this node left the partition, or stops"),
                              .outcome = partition::Outcome::kUnknown}});
   }
 
@@ -85,7 +85,9 @@ class Change : public std::enable_shared_from_this<Change> {
            .node = base::NodeId(promotes ? request_.promote().node_id()
                                          : request_.remove().node_id())});
     }
-    partition_->GetStatus(
+    const auto partition = partition_.lock();
+    if (partition == nullptr) return;
+    partition->GetStatus(
         [self = shared_from_this()](partition::PartitionStatus&& status) {
           self->Update(status.configuration);
         });
@@ -158,11 +160,13 @@ class Change : public std::enable_shared_from_this<Change> {
   void Run(partition::MemberChange change) {
     change.force = request_.force();
     const std::string what = partition::Describe(change);
-    partition_->ChangeMembers(std::move(change),
-                              [self = shared_from_this(),
-                               what](absl::StatusOr<raft::Configuration> now) {
-                                self->End(what, std::move(now));
-                              });
+    const auto partition = partition_.lock();
+    if (partition == nullptr) return;
+    partition->ChangeMembers(std::move(change),
+                             [self = shared_from_this(),
+                              what](absl::StatusOr<raft::Configuration> now) {
+                               self->End(what, std::move(now));
+                             });
   }
 
   void End(const std::string& what, absl::StatusOr<raft::Configuration> now) {
@@ -179,7 +183,8 @@ class Change : public std::enable_shared_from_this<Change> {
   }
 
   const std::shared_ptr<UnaryCall> call_;
-  const std::shared_ptr<partition::Partition> partition_;
+  // Weak: the partition keeps this while the change is under way.
+  const std::weak_ptr<partition::Partition> partition_;
   const admin::ChangeMembersRequest request_;
 };
 
@@ -233,8 +238,7 @@ void MemberHandler::ChangeMembers(const std::shared_ptr<UnaryCall>& call,
   if (gateway_.Forward(call, operation, bytes)) return;
   auto entered = gateway_.Enter(call->context(), operation);
   if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
-  std::make_shared<Change>(call, entered.value->shared_from_this(),
-                           std::move(request))
+  std::make_shared<Change>(call, entered.value, std::move(request))
       ->Start(ask_node_);
 }
 

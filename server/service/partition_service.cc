@@ -110,7 +110,7 @@ void PartitionService::OpenSession(const std::shared_ptr<UnaryCall>& call,
           bytes)) {
     return;
   }
-  partition::Reply<partition::Partition*> entered = gateway_.Enter(
+  const auto entered = gateway_.Enter(
       call->context(),
       {.service = name(),
        .rpc = "OpenSession",
@@ -141,7 +141,7 @@ void PartitionService::KeepAlive(const std::shared_ptr<UnaryCall>& call,
     return;
   }
   const session::SessionId session(request.input().session_id());
-  partition::Reply<partition::Partition*> entered = gateway_.Enter(
+  auto entered = gateway_.Enter(
       call->context(),
       {.service = name(),
        .rpc = "KeepAlive",
@@ -177,7 +177,7 @@ void PartitionService::CloseSession(const std::shared_ptr<UnaryCall>& call,
     return;
   }
   const session::SessionId session(request.input().session_id());
-  partition::Reply<partition::Partition*> entered = gateway_.Enter(
+  auto entered = gateway_.Enter(
       call->context(),
       {.service = name(),
        .rpc = "CloseSession",
@@ -216,13 +216,13 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* PartitionService::Watch(
           bytes)) {
     return elsewhere;
   }
-  partition::Reply<partition::Partition*> entered = gateway_.Enter(
+  const auto entered = gateway_.Enter(
       context, {.service = name(),
                 .rpc = "Watch",
                 .partition = base::PartitionId(request.partition_id())});
   if (!entered.ok()) return gateway_.RefuseStream(context, entered.refusal);
   auto watch = StreamCall::Start<LeaderWatch>(context, gateway_.streams(),
-                                              *entered.value, gateway_.clock());
+                                              entered.value, gateway_.clock());
   watch->Subscribe();
   return watch.get();
 }

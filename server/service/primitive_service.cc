@@ -17,7 +17,7 @@ using session::OperationKind;
 // A request that passed the door.
 struct Entered {
   Refusal refusal;  // Not OK: it did not.
-  partition::Partition* partition = nullptr;
+  std::shared_ptr<partition::Partition> partition;
   bool has_input = false;
 };
 
@@ -30,14 +30,13 @@ Entered EnterWith(Gateway& gateway, const grpc::CallbackServerContext& context,
                   const session::Operation& operation, bool writes,
                   const Request& request) {
   const RequestHeaders& headers = request.headers;
-  partition::Reply<partition::Partition*> reply =
-      gateway.Enter(context, {.service = type.service,
-                              .rpc = operation.rpc,
-                              .writes = writes,
-                              .partition = headers.partition,
-                              .session = headers.session,
-                              .primitive = headers.primitive,
-                              .input = request.input});
+  auto reply = gateway.Enter(context, {.service = type.service,
+                                       .rpc = operation.rpc,
+                                       .writes = writes,
+                                       .partition = headers.partition,
+                                       .session = headers.session,
+                                       .primitive = headers.primitive,
+                                       .input = request.input});
   if (!reply.ok()) return {.refusal = std::move(reply.refusal)};
   if (headers.session == session::SessionId(0)) {
     return {.refusal = partition::UnknownSession()};
@@ -47,7 +46,7 @@ Entered EnterWith(Gateway& gateway, const grpc::CallbackServerContext& context,
         operation.check(request.input, gateway.options().limits);
     if (!status.ok()) return {.refusal = NotProposed(std::move(status))};
   }
-  return {.partition = reply.value, .has_input = request.has_input};
+  return {.partition = std::move(reply.value), .has_input = request.has_input};
 }
 
 Refusal TooLarge(size_t size, uint64_t size_max) {
@@ -232,7 +231,7 @@ PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
   }
   if (!entered.has_input) {
     auto stream = StreamCall::Start<PrimitiveStream>(
-        context, gateway_.streams(), *entered.partition, HeaderKind::kCommand,
+        context, gateway_.streams(), entered.partition, HeaderKind::kCommand,
         gateway_.stream_pace(), nullptr);
     stream->Opened(
         entered.partition->OpenQuery(QueryOf(request, type_, nullptr), stream));
@@ -247,7 +246,7 @@ PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
                                  TooLarge(command.bytes.size(), size_max));
   }
   auto stream = StreamCall::Start<PrimitiveStream>(
-      context, gateway_.streams(), *entered.partition, HeaderKind::kCommand,
+      context, gateway_.streams(), entered.partition, HeaderKind::kCommand,
       gateway_.stream_pace(), nullptr);
   stream->Opened(entered.partition->OpenStream(std::move(command), stream));
   return stream.get();
@@ -284,7 +283,7 @@ PrimitiveService::StreamReactor* PrimitiveService::QueryStream(
             " stream queries are open"))));
   }
   auto stream = StreamCall::Start<PrimitiveStream>(
-      context, gateway_.streams(), *entered.partition, HeaderKind::kQuery,
+      context, gateway_.streams(), entered.partition, HeaderKind::kQuery,
       gateway_.stream_pace(), std::move(place));
   stream->Opened(entered.partition->OpenQuery(
       QueryOf(request, type_, entered.has_input ? &operation : nullptr),

@@ -14,8 +14,16 @@ void PrimitiveStream::Opened(partition::StreamId id) {
     close = gone_ && !ended_;
     writable = std::exchange(writable_, false) && !gone_ && !ended_;
   }
-  if (writable) partition_.StreamWritable(id);
-  if (close) partition_.CloseStream(id);
+  if (writable) TellWritable(id);
+  if (close) TellClosed(id);
+}
+
+void PrimitiveStream::TellWritable(partition::StreamId id) {
+  if (const auto partition = partition_.lock()) partition->StreamWritable(id);
+}
+
+void PrimitiveStream::TellClosed(partition::StreamId id) {
+  if (const auto partition = partition_.lock()) partition->CloseStream(id);
 }
 
 void PrimitiveStream::Write(session::CommandOutput output) {
@@ -51,7 +59,7 @@ void PrimitiveStream::Writable() {
     }
     id = id_;
   }
-  partition_.StreamWritable(id);
+  TellWritable(id);
 }
 
 void PrimitiveStream::Gone() {
@@ -64,7 +72,7 @@ void PrimitiveStream::Gone() {
     id = id_;
   }
   // A stream command stays open in the state: its client may come back for it.
-  partition_.CloseStream(id);
+  TellClosed(id);
 }
 
 }  // namespace server::service

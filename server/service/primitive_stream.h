@@ -31,12 +31,13 @@ struct StreamPace {
 
 class PrimitiveStream : public StreamCall, public partition::StreamSink {
  public:
-  // `partition` must outlive the call. `place`, if any, is given back with it.
+  // `place`, if any, is given back with it.
   PrimitiveStream(grpc::CallbackServerContext& context, OpenStreams& streams,
-                  partition::Partition& partition, HeaderKind kind,
-                  const StreamPace& pace, std::shared_ptr<const void> place)
+                  std::weak_ptr<partition::Partition> partition,
+                  HeaderKind kind, const StreamPace& pace,
+                  std::shared_ptr<const void> place)
       : StreamCall(context, streams),
-        partition_(partition),
+        partition_(std::move(partition)),
         kind_(kind),
         pace_(pace),
         started_ns_(pace.clock.MonotonicNanos()),
@@ -53,8 +54,11 @@ class PrimitiveStream : public StreamCall, public partition::StreamSink {
  private:
   void Writable() override;
   void Gone() override;
+  void TellWritable(partition::StreamId id);
+  void TellClosed(partition::StreamId id);
 
-  partition::Partition& partition_;
+  // It ends the stream before it goes.
+  const std::weak_ptr<partition::Partition> partition_;
   const HeaderKind kind_;
   const StreamPace pace_;
   const int64_t started_ns_;

@@ -94,11 +94,12 @@ class ServiceTest : public ::testing::Test {
             Options{},
             {.find =
                  [this](base::PartitionId id) {
-                   return id == partition_->id() ? partition_.get() : nullptr;
+                   return id == partition_->id() ? partition_ : nullptr;
                  },
              .all =
                  [this] {
-                   return std::vector<partition::Partition*>{partition_.get()};
+                   return std::vector<std::shared_ptr<partition::Partition>>{
+                       partition_};
                  }},
             authorizer_, timer_, base::SystemClock()) {
     services_.push_back(std::make_unique<PartitionService>(gateway_));
@@ -109,8 +110,7 @@ class ServiceTest : public ::testing::Test {
     services_.push_back(std::make_unique<AdminService>(
         AdminService::Node{
             .describe = [](auto& response) { response.set_node_id(3); },
-            .ask = [](const std::string& address,
-                      auto done) { std::move(done)(WhoIsAt(address)); },
+            .ask = nullptr,
             .keep_leading = [](base::PartitionId) {}},
         gateway_));
     services_.push_back(std::make_unique<HealthService>(
@@ -570,6 +570,19 @@ TEST_F(ServiceTest, WatchSendsTheLeaderNowAndEachChange) {
   context_.TryCancel();
   EXPECT_FALSE(reader->Read(&response));
   partition_->WaitForListeners(0);
+}
+
+// Its client asks again, and is passed on to where the partition is.
+TEST_F(ServiceTest, WatchEndsWhenThePartitionLeavesTheNode) {
+  auto stub = v1::Partition::NewStub(channel_);
+  v1::WatchPartitionRequest request;
+  request.set_partition_id(1);
+  auto reader = stub->Watch(&context_, request);
+  v1::WatchPartitionResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  partition_->Stop(partition::StopReason::kRemoved);
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(ServiceTest, HealthFollowsThePartitions) {

@@ -48,11 +48,10 @@ bool Decode(const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
 }
 
 // The partition, or null if the call was refused.
-partition::Partition* Enter(Gateway& gateway,
-                            const std::shared_ptr<UnaryCall>& call,
-                            const DecodedOperation& operation) {
-  partition::Reply<partition::Partition*> reply =
-      gateway.Enter(call->context(), operation);
+std::shared_ptr<partition::Partition> Enter(
+    Gateway& gateway, const std::shared_ptr<UnaryCall>& call,
+    const DecodedOperation& operation) {
+  auto reply = gateway.Enter(call->context(), operation);
   if (reply.ok() && operation.session == session::SessionId(0)) {
     reply.refusal = partition::UnknownSession();
   }
@@ -88,7 +87,7 @@ void SessionService::CreatePrimitive(const std::shared_ptr<UnaryCall>& call,
                        bytes)) {
     return;
   }
-  partition::Partition* partition =
+  const auto partition =
       Enter(gateway_, call,
             {.service = name(),
              .rpc = "CreatePrimitive",
@@ -118,7 +117,7 @@ void SessionService::ClosePrimitive(const std::shared_ptr<UnaryCall>& call,
                        bytes)) {
     return;
   }
-  partition::Partition* partition =
+  const auto partition =
       Enter(gateway_, call,
             {.service = name(),
              .rpc = "ClosePrimitive",

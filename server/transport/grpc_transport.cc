@@ -48,12 +48,6 @@ bool IsAppend(const raft::Message& message) {
   return std::holds_alternative<raft::AppendEntries>(message.body);
 }
 
-bool IsFromLeader(const raft::Message& message) {
-  return IsAppend(message) ||
-         std::holds_alternative<raft::Heartbeat>(message.body) ||
-         std::holds_alternative<raft::InstallSnapshot>(message.body);
-}
-
 }  // namespace
 
 class GrpcTransport::Impl final
@@ -480,7 +474,7 @@ void GrpcTransport::Impl::DeliverMessages(const Remote& sender,
                            .to = message.to,
                            .from = message.from,
                            .sender = sender,
-                           .from_leader = IsFromLeader(message)});
+                           .from_leader = partition::IsOfLeader(message)});
       }
       if (Pass(verdict)) taken[partition].push_back(std::move(message));
     }

@@ -13,7 +13,7 @@ constexpr size_t kStrangersMax = 16;
 
 void Members::Set(base::PartitionId id, raft::ReplicaId self,
                   const std::vector<raft::Member>& members) {
-  if (members.empty()) {
+  if (self == raft::ReplicaId{}) {
     partitions_.erase(id);
     return;
   }

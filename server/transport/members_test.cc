@@ -93,10 +93,20 @@ TEST_F(MembersTest, StrangersAreBounded) {
 }
 
 TEST_F(MembersTest, AReplicaThatIsGoneHasNoMembers) {
-  members_.Set(kPartition, ReplicaId{1}, {});
+  members_.Set(kPartition, ReplicaId{}, {});
   EXPECT_EQ(members_.Find(kPartition, ReplicaId{2}), nullptr);
   EXPECT_EQ(Judge(2, 1, RemoteOf(2, 200)), Verdict::kUnknownReplica);
   EXPECT_TRUE(members_.Remotes().empty());
+}
+
+// It knows nobody; whoever made it a member can talk to it, and is answered.
+TEST_F(MembersTest, AReplicaThatWasJustMadeAnswersWhoeverSpeaksToIt) {
+  members_.Set(kPartition, ReplicaId{9}, {});
+  EXPECT_EQ(members_.Find(kPartition, ReplicaId{2}), nullptr);
+  EXPECT_EQ(Judge(2, 1, RemoteOf(2, 200)), Verdict::kUnknownReplica);
+  EXPECT_EQ(Judge(2, 9, RemoteOf(2, 200)), Verdict::kTake);
+  ASSERT_NE(members_.Find(kPartition, ReplicaId{2}), nullptr);
+  EXPECT_EQ(*members_.Find(kPartition, ReplicaId{2}), RemoteOf(2, 200));
 }
 
 TEST_F(MembersTest, OnlyWhatRepeatsARoundCanWait) {

@@ -69,7 +69,12 @@ class FakePartition : public partition::Partition {
 
   // partition::Partition:
   void Start() override {}
-  void Stop() override {}
+  void Stop(partition::StopReason) override {
+    std::map<uint64_t, Listener> listeners;
+    base::MutexLock lock(mu_);
+    listeners.swap(listeners_);
+    changed_.SignalAll();
+  }
   void Tick() override {}
   void Step(std::vector<raft::Message>) override {}
   void StepImage(partition::ImageMessage) override {}
@@ -155,6 +160,7 @@ class FakePartition : public partition::Partition {
     return serving_;
   }
   base::PartitionId id() const override { return id_; }
+  raft::ReplicaId replica() const override { return raft::ReplicaId(7); }
 
  private:
   using Listener =
