@@ -32,6 +32,7 @@
 #include "server/cluster/introductions.h"
 #include "server/cluster/join.h"
 #include "server/cluster/leader_balancer.h"
+#include "server/cluster/moved_members.h"
 #include "server/cluster/node_book.h"
 #include "server/cluster/placement.h"
 #include "server/descriptors.h"
@@ -198,6 +199,8 @@ struct Server::Impl {
   absl::Status EnterCluster(const StartHooks& hooks);
   // Learns of the other nodes, and tells them of this one, from now on.
   void MeetOthers();
+  // Of the members of what is led here: where they say that they are.
+  void CorrectAddresses();
   // Tells the transport who is there.
   void NoteNodes();
   bool IsConnected(const cluster::KnownNode& node) const;
@@ -406,7 +409,26 @@ void Server::Impl::MeetOthers() {
         }
         return addresses;
       },
-      [this] { NoteNodes(); });
+      [this] {
+        NoteNodes();
+        CorrectAddresses();
+      });
+}
+
+void Server::Impl::CorrectAddresses() {
+  for (const auto& one : host->All()) {
+    if (!one->serving()) continue;
+    one->GetStatus([partition = one->shared_from_this(),
+                    known = book->All()](partition::PartitionStatus&& status) {
+      auto moved = cluster::MovedMember(status.configuration, known);
+      if (!moved.has_value()) return;
+      LOG(INFO) << "partition " << status.id << ": node " << moved->node
+                << " is at " << moved->member.peer_address << " and "
+                << moved->member.api_address << " now";
+      // What does not work out is tried again at the next round.
+      partition->ChangeMembers(*std::move(moved), [](const auto&) {});
+    });
+  }
 }
 
 void Server::Impl::NoteNodes() {
