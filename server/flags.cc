@@ -107,6 +107,14 @@ OPTION(bool, balance_leaders, balance_leaders,
        "A partition that another replica should lead, as it did in the "
        "beginning, is handed back to it once that was up for ten seconds.");
 
+HEADING(recovery, "When a majority is lost for good (docs/operations.md)");
+OPTION(bool, recover, recover,
+       "Does not serve: makes a new cluster, of this node alone, from what "
+       "--data_dir has, and says what that loses. The node must be stopped.");
+OPTION(bool, dry_run, dry_run,
+       "With --recover: only shows what is there, to find the best survivor.");
+OPTION(bool, yes, yes, "With --recover: really does it.");
+
 HEADING(config, "Configuration");
 ABSL_FLAG(std::string, config_file, "",
           "A file with any of these settings, one `name: value` a line. The "
@@ -309,6 +317,12 @@ absl::Status Set(const Setting& setting) {
   return absl::OkStatus();
 }
 
+// It may stand without a value.
+bool IsSwitch(absl::string_view name) {
+  const absl::CommandLineFlag* const flag = Find(name);
+  return flag != nullptr && flag->IsOfType<bool>();
+}
+
 absl::StatusOr<std::vector<Setting>> SplitArguments(
     const std::vector<std::string>& arguments) {
   std::vector<Setting> settings;
@@ -331,6 +345,12 @@ absl::StatusOr<std::vector<Setting>> SplitArguments(
     }
     if (absl::StrContains(argument, '=')) {
       setting.value = std::string(parts.second);
+    } else if (IsSwitch(setting.name)) {
+      setting.value = "true";
+      if (i + 1 < arguments.size() &&
+          (arguments[i + 1] == "true" || arguments[i + 1] == "false")) {
+        setting.value = arguments[++i];
+      }
     } else if (setting.name != "help" && setting.name != "h") {
       if (Find(setting.name) != nullptr && i + 1 == arguments.size()) {
         return absl::InvalidArgumentError(
@@ -507,6 +527,8 @@ absl::Status Validate(const Options& options) {
                               options.partitions <= 10'000,
                           absl::StrCat("--partitions: ", options.partitions,
                                        " does not do: expected 1 to 10000")));
+  RETURN_IF_ERROR(require(options.recover || !(options.dry_run || options.yes),
+                          "--dry_run and --yes belong to --recover"));
   RETURN_IF_ERROR(require(options.workers <= 1024,
                           absl::StrCat("--workers: ", options.workers,
                                        " does not do: expected 0 to 1024")));

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "server/async_log.h"
 #include "server/flags.h"
+#include "server/recover.h"
 #include "server/server.h"
 
 namespace {
@@ -146,6 +147,13 @@ int main(int argc, char** argv) {
   if (!line->text.empty()) {
     std::cout << line->text;
     return EXIT_SUCCESS;
+  }
+  if (line->options.recover) {
+    const absl::Status recovered = server::Recover(line->options, std::cout);
+    std::cout.flush();
+    if (recovered.ok()) return EXIT_SUCCESS;
+    Complain(recovered.message());
+    return kExitFailed;
   }
   const int exit_code = Run(line->options);
   google::FlushLogFiles(google::GLOG_INFO);

@@ -50,6 +50,11 @@ struct Options {
   // (cluster/bootstrap.h).
   bool force_bootstrap = false;
 
+  // Not to serve, but to make a new cluster from this directory (recover.h).
+  bool recover = false;
+  bool dry_run = false;
+  bool yes = false;
+
   bool in_cluster() const { return !cluster.empty() || !join.empty(); }
 
   uint32_t workers = 0;  // 0: one for each core.

@@ -129,6 +129,9 @@ void StateMachine::Impl::ApplyCommand(const disk::Command& command,
       log_time_.RaiseMachineVersion(command.set_version().machine_version(),
                                     applied_log_index_);
       return;
+    case disk::Command::kRecover:
+      log_time_.set_index(log_time_.index() + command.recover().add_index());
+      return;
     case disk::Command::kTick:
     case disk::Command::kCheckpoint:
     case disk::Command::KIND_NOT_SET:

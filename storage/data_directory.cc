@@ -170,6 +170,10 @@ absl::StatusOr<Identity> DataDirectory::Claim(Database& database,
   RETURN_IF_ERROR(CheckDataFormat(path_, database));
   ASSIGN_OR_RETURN(const std::optional<std::string> value,
                    database.Get(Family::kMeta, IdentityKey()));
+  if (!value.has_value() && wanted.mode.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("data directory ", path_, " has no data"));
+  }
   if (!value.has_value()) {
     Identity drawn = wanted;
     drawn.incarnation = base::SecureSeed();
@@ -182,6 +186,7 @@ absl::StatusOr<Identity> DataDirectory::Claim(Database& database,
     return drawn;
   }
   ASSIGN_OR_RETURN(Identity stored, DecodeIdentity(*value));
+  if (wanted.mode.empty()) return stored;
   RETURN_IF_ERROR(CheckSame(path_, "cluster", Quoted(stored.cluster),
                             Quoted(wanted.cluster)));
   RETURN_IF_ERROR(

@@ -138,6 +138,32 @@ absl::Status Store::SetInitialCluster(const InitialCluster& cluster) {
   return absl::OkStatus();
 }
 
+absl::Status Store::Recover(const InitialCluster& cluster,
+                            const std::vector<RecoveredPartition>& partitions) {
+  ASSIGN_OR_RETURN(Extents extents, ReadExtents(*database_));
+  DatabaseBatch batch = database_->NewBatch();
+  batch.Put(Family::kMeta, InitialClusterKey(), EncodeInitialCluster(cluster),
+            absl::string_view());
+  for (const RecoveredPartition& one : partitions) {
+    if (one.begin.has_value()) {
+      extents[one.partition] =
+          EncodeNewPartition(one.partition, *one.begin, batch);
+    }
+    EncodeLogWrite({.partition = one.partition,
+                    .hard_state = one.hard_state,
+                    .entries = one.entries},
+                   extents[one.partition], batch);
+    batch.Put(
+        Family::kMeta, ReplicaKey(one.partition),
+        EncodeReplica({.replica = one.replica,
+                       .dropped = raft::ReplicaId(one.replica.value() - 1)}),
+        absl::string_view());
+  }
+  RETURN_IF_ERROR(database_->Write(batch, Database::Durability::kSynced));
+  initial_cluster_ = cluster;
+  return absl::OkStatus();
+}
+
 uint64_t Store::synced_batches() const { return log_writer_->batches(); }
 
 IoCounters Store::io_counters() const { return file_system_->counters(); }

@@ -38,7 +38,8 @@ struct StoreOptions {
   std::string directory;
 
   // To whom the directory must belong; `incarnation` is ignored, and so are 0
-  // `partitions` of one that exists.
+  // `partitions` of one that exists. Without a `mode` it belongs to whomever it
+  // does, and must exist.
   Identity identity;
 
   // Called at most once, on any thread, when the store is fenced. It must not
@@ -53,6 +54,17 @@ struct StoreOptions {
 
   // For tests: sees and fails calls to the disk. Outlives the store.
   IoHooks* io_hooks = nullptr;
+};
+
+// How one partition goes on when its replica here is all that is left of it.
+struct RecoveredPartition {
+  base::PartitionId partition;
+  // It is not here, and begins with this.
+  std::optional<raft::Configuration> begin;
+  // The replica here from now on. None below it ever comes back.
+  raft::ReplicaId replica;
+  raft::HardState hard_state;
+  std::vector<raft::Entry> entries;  // Behind what is there.
 };
 
 class Store : public LogStore {
@@ -83,6 +95,12 @@ class Store : public LogStore {
   }
   // REQUIRES: !initial_cluster(), and nothing else is written meanwhile.
   absl::Status SetInitialCluster(const InitialCluster& cluster);
+
+  // For an operator who makes a new cluster from what this directory has: the
+  // cluster begins with `cluster`, and its partitions go on as they say, all in
+  // one synced write. REQUIRES: nothing else is written, before or after.
+  absl::Status Recover(const InitialCluster& cluster,
+                       const std::vector<RecoveredPartition>& partitions);
 
   // Synced batches so far; with the number of writes: what joining gains.
   uint64_t synced_batches() const;
