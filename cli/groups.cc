@@ -6,7 +6,7 @@ const std::vector<const Group*>& AllGroups() {
   static const auto& groups = *new std::vector<const Group*>{
       &StatusGroup(), &ClusterGroup(), &MemberGroup(),  &PartitionGroup(),
       &NodeGroup(),   &LeaderGroup(),  &SessionGroup(), &CounterGroup(),
-      &MapGroup(),    &WatchGroup(),
+      &MapGroup(),    &WatchGroup(),   &RecoverGroup(),
   };
   return groups;
 }

@@ -51,6 +51,7 @@ const Group& MapGroup();
 const Group& MemberGroup();
 const Group& NodeGroup();
 const Group& PartitionGroup();
+const Group& RecoverGroup();
 const Group& SessionGroup();
 const Group& StatusGroup();
 const Group& WatchGroup();

@@ -172,6 +172,17 @@ TEST_F(FlagsTest, ANodeThatJoinsMustBeReachable) {
               StatusIs(kInvalid, HasSubstr("--advertise_peer")));
 }
 
+TEST_F(FlagsTest, ASwitchNeedsNoValueAndTakesOne) {
+  ASSERT_OK_AND_ASSIGN(
+      const CommandLine line,
+      ParseCommandLine({"--recover", "--dry_run", "--balance_leaders", "false",
+                        "--node=3"}));
+  EXPECT_TRUE(line.options.recover);
+  EXPECT_TRUE(line.options.dry_run);
+  EXPECT_FALSE(line.options.yes);
+  EXPECT_FALSE(line.options.balance_leaders);
+}
+
 TEST_F(FlagsTest, OneEitherBeginsAClusterOrJoinsIt) {
   EXPECT_THAT(ParseCommandLine({"--join=a:1", "--cluster=1=a:1/a:2"}).status(),
               StatusIs(kInvalid, HasSubstr("takes --join alone")));

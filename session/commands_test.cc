@@ -428,6 +428,18 @@ TEST_F(CommandsTest, WhatNobodyKnowsStopsThePartitionUnchanged) {
   EXPECT_EQ(Answer(Add(2)), "1");
 }
 
+TEST_F(CommandsTest, ARecoveredPartitionGoesOnFarAboveWhatWasGivenOut) {
+  constexpr uint64_t kStep = uint64_t{1} << 32;
+  multiraft::disk::v1::Command command;
+  command.mutable_tick();
+  const uint64_t before = replica_.Apply(command).index;
+  command.mutable_recover()->set_add_index(kStep);
+  EXPECT_EQ(replica_.Apply(command).index, before + kStep);
+  EXPECT_EQ(Answer(Add(2)), "1");
+  command.mutable_tick();
+  EXPECT_EQ(replica_.Apply(command).index, before + kStep + 1);
+}
+
 TEST_F(CommandsTest, WhoStopsNamesTheVersionThatIsNeeded) {  // U39
   multiraft::disk::v1::Command command;
   command.mutable_set_version()->set_machine_version(kMachineVersionNext);

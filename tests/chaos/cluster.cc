@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <thread>
 #include <utility>
@@ -13,13 +14,13 @@
 namespace tests {
 
 Cluster::Cluster(const ClusterOptions& options) : options_(options) {
-  for (int i = 1; i <= options.nodes; ++i) {
+  for (int i = 1; i <= options.nodes + options.joiners; ++i) {
     auto node = std::make_unique<Node>();
     node->api_port = FreePort();
     node->peer_port = FreePort();
     nodes_.push_back(std::move(node));
   }
-  for (int i = 1; i <= options.nodes; ++i) {
+  for (int i = 1; i <= options.nodes + options.joiners; ++i) {
     of(i).proxy = std::make_unique<TcpProxy>(
         i, of(i).peer_port, cuts_,
         [this](uint16_t port) { return NodeOfLocalPort(port); });
@@ -27,15 +28,15 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options) {
 }
 
 Cluster::~Cluster() {
-  for (int i = 1; i <= options_.nodes; ++i) {
+  for (int i = 1; i <= size(); ++i) {
     if (is_up(i)) Kill(i);
   }
   // Their threads ask who connects.
-  for (int i = 1; i <= options_.nodes; ++i) of(i).proxy = nullptr;
+  for (int i = 1; i <= size(); ++i) of(i).proxy = nullptr;
 }
 
 int Cluster::NodeOfLocalPort(uint16_t port) const {
-  for (int i = 1; i <= options_.nodes; ++i) {
+  for (int i = 1; i <= size(); ++i) {
     const int pid = of(i).pid.load();
     if (pid != 0 && OwnsLocalPort(pid, port)) return i;
   }
@@ -43,7 +44,7 @@ int Cluster::NodeOfLocalPort(uint16_t port) const {
 }
 
 bool Cluster::Start() {
-  std::vector<char> started(nodes_.size(), 0);
+  std::vector<char> started(static_cast<size_t>(options_.nodes), 0);
   std::vector<std::thread> threads;
   for (int i = 1; i <= options_.nodes; ++i) {
     threads.emplace_back([this, i, &started] {
@@ -65,6 +66,51 @@ std::vector<std::string> Cluster::addresses() const {
   return addresses;
 }
 
+std::vector<std::string> Cluster::ClusterFlags(int node) const {
+  if (of(node).joins) {
+    std::string others;
+    for (int i = 1; i <= size(); ++i) {
+      if (i == node || !is_up(i)) continue;
+      absl::StrAppend(&others, others.empty() ? "" : ",", PeerAddress(i));
+    }
+    return {absl::StrCat("--join=", others),
+            absl::StrCat("--advertise_peer=", PeerAddress(node))};
+  }
+  std::vector<std::string> flags = {
+      absl::StrCat("--partitions=", options_.partitions)};
+  if (options_.nodes == 1 && options_.joiners == 0) return flags;
+  std::string members;
+  for (int i = 1; i <= options_.nodes; ++i) {
+    absl::StrAppend(&members, i > 1 ? "," : "", i, "=", PeerAddress(i),
+                    "/127.0.0.1:", of(i).api_port);
+  }
+  flags.push_back(absl::StrCat("--cluster=", members));
+  flags.push_back(absl::StrCat("--replication=", options_.nodes));
+  if (of(node).has_moved) {
+    flags.push_back(
+        absl::StrCat("--advertise_peer=127.0.0.1:", of(node).peer_port));
+  }
+  return flags;
+}
+
+bool Cluster::Join(int node) {
+  of(node).joins = true;
+  return Restart(node);
+}
+
+void Cluster::Wipe(int node) {
+  CHECK(!is_up(node));
+  std::filesystem::remove_all(DirectoryOf(node));
+}
+
+std::string Cluster::DirectoryOf(int node) const {
+  return absl::StrCat(options_.directory, "/", node);
+}
+
+std::string Cluster::PeerAddress(int node) const {
+  return absl::StrCat("127.0.0.1:", of(node).proxy->port());
+}
+
 bool Cluster::Restart(int node) {
   CHECK(!is_up(node));
   Node& one = of(node);
@@ -72,20 +118,12 @@ bool Cluster::Restart(int node) {
   arguments.push_back(absl::StrCat("--listen=127.0.0.1:", one.api_port));
   arguments.push_back(absl::StrCat("--peer_listen=127.0.0.1:", one.peer_port));
   arguments.push_back(absl::StrCat("--node=", node));
-  arguments.push_back(absl::StrCat("--partitions=", options_.partitions));
-  if (options_.nodes > 1) {
-    std::string members;
-    for (int i = 1; i <= options_.nodes; ++i) {
-      absl::StrAppend(&members, i > 1 ? "," : "", i,
-                      "=127.0.0.1:", of(i).proxy->port(),
-                      "/127.0.0.1:", of(i).api_port);
-    }
-    arguments.push_back(absl::StrCat("--cluster=", members));
-    arguments.push_back(absl::StrCat("--replication=", options_.nodes));
+  for (std::string& flag : ClusterFlags(node)) {
+    arguments.push_back(std::move(flag));
   }
-  auto process = std::make_unique<ServerProcess>(
-      absl::StrCat(options_.directory, "/", node), std::move(arguments),
-      [&one](int pid) { one.pid.store(pid); });
+  auto process =
+      std::make_unique<ServerProcess>(DirectoryOf(node), std::move(arguments),
+                                      [&one](int pid) { one.pid.store(pid); });
   if (process->address().empty()) {
     process->End(SIGKILL);
     one.errors = process->errors();

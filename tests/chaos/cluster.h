@@ -19,7 +19,8 @@
 namespace tests {
 
 struct ClusterOptions {
-  int nodes = 3;
+  int nodes = 3;    // That it begins with.
+  int joiners = 0;  // Numbered behind those; started by Join.
   uint32_t partitions = 1;
   std::string directory;               // Holds a directory for each node.
   std::vector<std::string> arguments;  // Of every server.
@@ -35,7 +36,7 @@ class Cluster {
   bool Start();
 
   // Nodes are numbered from 1.
-  int size() const { return options_.nodes; }
+  int size() const { return static_cast<int>(nodes_.size()); }
   std::vector<std::string> addresses() const;
   CutTable& cuts() { return cuts_; }
 
@@ -44,6 +45,16 @@ class Cluster {
   void Stop(int node);  // SIGTERM, and waits for the end.
   // Starts it again. False: it ended.
   bool Restart(int node);
+  // Starts it as one that was never there (--join): a joiner, or one that was
+  // wiped. From then on Restart does the same. False: it ended.
+  bool Join(int node);
+  // From the next start on others are told to reach it without its proxy.
+  void Move(int node) { of(node).has_moved = true; }
+  // Its data directory is lost. REQUIRES: it is down.
+  void Wipe(int node);
+  std::string DirectoryOf(int node) const;
+  // Where others reach it: its proxy.
+  std::string PeerAddress(int node) const;
   void Pause(int node);
   void Resume(int node);
   void BreakConnections(int node) { of(node).proxy->Break(); }
@@ -61,6 +72,8 @@ class Cluster {
     std::unique_ptr<TcpProxy> proxy;
     std::unique_ptr<ServerProcess> process;
     std::string errors;
+    bool joins = false;
+    bool has_moved = false;
   };
 
   Node& of(int node) { return *nodes_[static_cast<size_t>(node) - 1]; }
@@ -68,6 +81,8 @@ class Cluster {
     return *nodes_[static_cast<size_t>(node) - 1];
   }
   void End(int node, int signal_number);
+  // How it is told of the others.
+  std::vector<std::string> ClusterFlags(int node) const;
   int NodeOfLocalPort(uint16_t port) const;
 
   const ClusterOptions options_;
