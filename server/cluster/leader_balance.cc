@@ -1,6 +1,12 @@
 #include "server/cluster/leader_balance.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/coding.h"
+#include "base/hash.h"
+#include "partition/membership.h"
 
 namespace server::cluster {
 namespace {
@@ -26,20 +32,38 @@ bool IsWell(const partition::PartitionStatus& status, raft::ReplicaId replica) {
       });
 }
 
+// How much a node wants to lead a partition.
+uint64_t Score(base::NodeId node, base::PartitionId partition) {
+  std::string bytes;
+  base::AppendU32(bytes, node.value());
+  base::AppendU32(bytes, partition.value());
+  return base::Hash64(bytes);
+}
+
 }  // namespace
 
 raft::ReplicaId LeaderBalance::Preferred(
-    const raft::Configuration& configuration) {
+    base::PartitionId partition, const raft::Configuration& configuration) {
   if (configuration.is_joint()) return raft::ReplicaId{};
+  std::vector<const raft::Member*> candidates;
+  bool is_as_it_began = true;
   for (const raft::ReplicaId voter : configuration.voters) {
+    is_as_it_began &= voter.value() <= partition::kInitialReplicasMax;
     const raft::Member* member = configuration.FindMember(voter);
-    if (member != nullptr && member->priority > 0) return voter;
+    if (member != nullptr && member->priority > 0) candidates.push_back(member);
   }
-  return raft::ReplicaId{};
+  if (candidates.empty()) return raft::ReplicaId{};
+  if (is_as_it_began) return candidates.front()->replica;
+  const auto wanted_most = std::max_element(
+      candidates.begin(), candidates.end(),
+      [partition](const raft::Member* a, const raft::Member* b) {
+        return Score(a->node, partition) < Score(b->node, partition);
+      });
+  return (*wanted_most)->replica;
 }
 
 raft::ReplicaId LeaderBalance::Look(const partition::PartitionStatus& status) {
-  const raft::ReplicaId preferred = Preferred(status.configuration);
+  const raft::ReplicaId preferred = Preferred(status.id, status.configuration);
   if (status.soft_state.role != raft::Role::kLeader) kept_.erase(status.id);
   const raft::Member* const self =
       status.configuration.FindMember(status.replica);

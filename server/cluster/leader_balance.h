@@ -26,9 +26,12 @@ class LeaderBalance {
   // times: while one is under way the partition takes no commands.
   explicit LeaderBalance(uint32_t looks) : looks_(looks) {}
 
-  // Who should lead: the voter with the lowest replica id, which is the first
-  // that Place() named. 0: nobody, since members are changing.
-  static raft::ReplicaId Preferred(const raft::Configuration& configuration);
+  // Who should lead: of the voters that a partition began with the one with the
+  // lowest replica id, which is the first that Place() named. When others have
+  // come, the one whose node wants it most (rendezvous hashing), so that
+  // newcomers lead their share. 0: nobody, since members are changing.
+  static raft::ReplicaId Preferred(base::PartitionId partition,
+                                   const raft::Configuration& configuration);
 
   // `status` is how a partition of this node is now; to be told of each in turn
   // at regular times. Returns to whom it should be handed over; 0: to nobody.

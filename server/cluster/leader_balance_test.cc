@@ -45,6 +45,29 @@ TEST(LeaderBalanceTest, WhereAnOperatorPutsItItStaysUntilItIsLedElsewhere) {
   EXPECT_EQ(balance.Look(LedByTheSecond()), kFirst);
 }
 
+// Otherwise one that came in the place of another would lead nothing.
+TEST(LeaderBalanceTest, NewcomersLeadTheirShare) {
+  raft::Configuration configuration;
+  for (const uint64_t replica : {1u, 3u, 40u}) {
+    configuration.voters.push_back(raft::ReplicaId(replica));
+    configuration.members.push_back(
+        {.replica = raft::ReplicaId(replica),
+         .node = base::NodeId(static_cast<uint32_t>(replica))});
+  }
+  int newcomer = 0;
+  for (uint32_t i = 1; i <= 300; ++i) {
+    newcomer += LeaderBalance::Preferred(base::PartitionId(i), configuration) ==
+                raft::ReplicaId(40);
+  }
+  EXPECT_GT(newcomer, 70);
+  EXPECT_LT(newcomer, 130);
+  // Those that were there from the beginning go on as they began.
+  configuration.voters.pop_back();
+  configuration.members.pop_back();
+  EXPECT_EQ(LeaderBalance::Preferred(base::PartitionId(7), configuration),
+            raft::ReplicaId(1));
+}
+
 TEST(LeaderBalanceTest, ADrainedNodeKeepsNothing) {
   LeaderBalance balance(1);
   partition::PartitionStatus status = LedByTheSecond();
@@ -115,7 +138,8 @@ TEST(LeaderBalanceTest, NothingMovesWhileMembersChange) {
 TEST(LeaderBalanceTest, WhoNeverLeadsIsPassedOver) {
   raft::Configuration configuration = LedByTheSecond().configuration;
   configuration.members[0].priority = 0;
-  EXPECT_EQ(LeaderBalance::Preferred(configuration), raft::ReplicaId(2));
+  EXPECT_EQ(LeaderBalance::Preferred(base::PartitionId(1), configuration),
+            raft::ReplicaId(2));
 }
 
 TEST(LeaderBalanceTest, PartitionsAreCountedByThemselves) {
