@@ -418,7 +418,7 @@ void Server::Impl::MeetOthers() {
 void Server::Impl::CorrectAddresses() {
   for (const auto& one : host->All()) {
     if (!one->serving()) continue;
-    one->GetStatus([partition = one->shared_from_this(),
+    one->GetStatus([partition = one,
                     known = book->All()](partition::PartitionStatus&& status) {
       auto moved = cluster::MovedMember(status.configuration, known);
       if (!moved.has_value()) return;
