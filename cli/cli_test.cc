@@ -407,6 +407,98 @@ TEST_F(CliTest, ATransferIsAskedOfTheLeader) {
             "multiraftctl: nobody leads partition 8\nexit 3\n");
 }
 
+// A node alone, with partitions 1 and 2, as node 2 it knows a learner of both.
+class CliMemberTest : public CliTest {
+ protected:
+  CliMemberTest() {
+    multiraft::admin::v1::StatusResponse status;
+    status.set_node_id(1);
+    status.set_partition_count(2);
+    for (uint32_t id = 1; id <= 2; ++id) {
+      auto& partition = *status.add_partitions();
+      partition.set_partition_id(id);
+      partition.set_role(multiraft::admin::v1::ROLE_LEADER);
+      partition.set_leader(1);
+      partition.set_leader_node(1);
+      partition.set_last_index(20);
+      partition.set_healthy(true);
+      for (uint32_t i = 1; i <= 2; ++i) {
+        auto& member = *partition.add_members();
+        member.set_replica_id(i);
+        member.mutable_node()->set_node_id(i);
+        member.mutable_node()->set_peer_address("b:1");
+        member.set_priority(1);
+        member.set_match_index(i == 2 ? 15 : 0);
+        member.set_silent_ms(i == 2 ? 3000 : 0);
+        member.set_vote(i == 2 ? multiraft::admin::v1::VOTE_NONE
+                               : multiraft::admin::v1::VOTE_FULL);
+      }
+    }
+    server_.SetStatus(status);
+  }
+};
+
+TEST_F(CliMemberTest, AChangeGoesThroughAllPartitionsALineEach) {
+  EXPECT_EQ(Cli("member add 4 d:1"),
+            "partition 1: node 4 votes; members 1 (2) (0 ms)\n"
+            "partition 2: node 4 votes; members 1 (2) (0 ms)\n");
+  ASSERT_THAT(server_.changes(), SizeIs(2));
+  EXPECT_EQ(server_.changes()[1].partition_id(), 2u);
+  EXPECT_EQ(server_.changes()[1].add().node_id(), 4u);
+  EXPECT_EQ(server_.changes()[1].add().peer_address(), "d:1");
+  EXPECT_FALSE(server_.changes()[1].force());
+}
+
+TEST_F(CliMemberTest, APartitionMayBeChosenAndAQuorumForced) {
+  EXPECT_EQ(Cli("member remove 2 --partition=2 --force"),
+            "partition 2: node 2 has no part in it; members 1 (2) (0 ms)\n");
+  ASSERT_THAT(server_.changes(), SizeIs(1));
+  EXPECT_EQ(server_.changes()[0].remove().node_id(), 2u);
+  EXPECT_TRUE(server_.changes()[0].force());
+  EXPECT_THAT(Cli("member remove 2 --partition=3"),
+              AllOf(HasSubstr("there is no partition 3"), HasSubstr("exit 2")));
+}
+
+TEST_F(CliMemberTest, ARefusalStopsOnlyItsPartition) {
+  server_.Inject("ChangeMembers",
+                 {.kind = Fault::Kind::kAnswer,
+                  .code = absl::StatusCode::kFailedPrecondition,
+                  .message = "partition 1: cannot promote node 2: too far"},
+                 1);
+  EXPECT_EQ(
+      Cli("member promote 2"),
+      "partition 1: cannot promote node 2: too far\n"
+      "partition 2: node 2 votes; members 1 (2) (0 ms)\n"
+      "multiraftctl: 1 of 2 partitions not done; when the reason is gone, "
+      "the same command goes on\nexit 1\n");
+}
+
+TEST_F(CliMemberTest, ANodeWithoutAReplicaIsDoneWithOrRefused) {
+  EXPECT_EQ(Cli("member remove 9"), "node 9 has no replica (any more)\n");
+  EXPECT_THAT(Cli("member promote 9"), HasSubstr("exit 1"));
+  EXPECT_THAT(Cli("partition move 1 1 9"),
+              AllOf(HasSubstr("not known to be up"), HasSubstr("exit 1")));
+  EXPECT_THAT(server_.changes(), SizeIs(0));
+}
+
+TEST_F(CliMemberTest, TheListSaysWhoVotesAndWhoIsBehind) {
+  EXPECT_THAT(Cli("member list --partition=1"),
+              AllOf(HasSubstr("PARTITION  NODE  REPLICA  VOTE     ROLE"),
+                    HasSubstr("1          2     2        learner"),
+                    HasSubstr("5       3s"), Not(HasSubstr("\n2 "))));
+}
+
+TEST_F(CliMemberTest, ADrainLowersThePriorityAndHandsOver) {
+  EXPECT_THAT(Cli("node drain 1"),
+              HasSubstr("partition 1: node 1 never leads; members 1 (2)"));
+  ASSERT_THAT(server_.changes(), SizeIs(2));
+  EXPECT_EQ(server_.changes()[0].update().node_id(), 1u);
+  EXPECT_TRUE(server_.changes()[0].update().has_priority());
+  EXPECT_EQ(server_.changes()[0].update().priority(), 0u);
+  EXPECT_FALSE(server_.changes()[0].update().has_peer_address());
+  EXPECT_THAT(server_.attempts("TransferLeader"), SizeIs(2));
+}
+
 TEST_F(CliTest, MistakesAreExplainedAndNothingIsSent) {
   const auto expect = [&](const std::string& line, const std::string& message) {
     EXPECT_EQ(Cli(line),

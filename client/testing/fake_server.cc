@@ -658,6 +658,21 @@ class FakeServer::Impl : public core::Partition::CallbackService {
                          });
     }
 
+    grpc::ServerUnaryReactor* ChangeMembers(
+        Context* context, const admin::ChangeMembersRequest* request,
+        admin::ChangeMembersResponse* response) override {
+      base::MutexLock lock(impl_.mu_);
+      return impl_.Plain(
+          "ChangeMembers", context, [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+            impl_.changes_.push_back(*request);
+            for (const auto& partition : impl_.status_.partitions()) {
+              if (partition.partition_id() != request->partition_id()) continue;
+              *response->mutable_members() = partition.members();
+            }
+            return grpc::Status::OK;
+          });
+    }
+
    private:
     Impl& impl_;
   };
@@ -680,6 +695,7 @@ class FakeServer::Impl : public core::Partition::CallbackService {
   map::PutInput last_put_ ABSL_GUARDED_BY(mu_);
   core::WatchPartitionResponse leader_ ABSL_GUARDED_BY(mu_);
   admin::StatusResponse status_ ABSL_GUARDED_BY(mu_);
+  std::vector<admin::ChangeMembersRequest> changes_ ABSL_GUARDED_BY(mu_);
   bool hold_outputs_ ABSL_GUARDED_BY(mu_) = false;
   // Until gRPC is done with them.
   std::set<LeaderReactor*> leader_streams_ ABSL_GUARDED_BY(mu_);
@@ -734,6 +750,11 @@ void FakeServer::ChangeLeader(uint64_t term, uint64_t leader) {
   for (LeaderReactor* stream : impl_->leader_streams_) {
     stream->Send(impl_->leader_);
   }
+}
+
+std::vector<admin::ChangeMembersRequest> FakeServer::changes() const {
+  base::MutexLock lock(impl_->mu_);
+  return impl_->changes_;
 }
 
 void FakeServer::SetStatus(admin::StatusResponse status) {

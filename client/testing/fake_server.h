@@ -78,6 +78,7 @@ class FakeServer {
   std::vector<uint64_t> attempts(const std::string& rpc) const;
   std::vector<atomix::multiraft::v1::KeepAliveInput> keep_alives() const;
   atomix::multiraft::map::v1::PutInput last_put() const;
+  std::vector<multiraft::admin::v1::ChangeMembersRequest> changes() const;
   size_t sessions() const;
 
   // Block until that many attempts of `rpc` were seen, streams are open.
