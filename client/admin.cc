@@ -84,6 +84,20 @@ std::vector<absl::StatusOr<api::StatusResponse>> NodeStatuses(
   return answers;
 }
 
+absl::Status ResumePartition(Connection& connection, uint32_t partition) {
+  const auto stub = api::Admin::NewStub(connection.channel());
+  Call call(connection, {.deadline_ns = connection.CallDeadlineNanos()});
+  grpc::ClientContext context;
+  api::ResumePartitionRequest request;
+  request.set_partition_id(partition);
+  api::ResumePartitionResponse response;
+  RETURN_IF_ERROR(call.Begin(context));
+  const grpc::Status status =
+      stub->ResumePartition(&context, request, &response);
+  const std::optional<absl::Status> end = call.End(status, context);
+  return end.has_value() ? *end : ReadEnd(status, context).status;
+}
+
 absl::StatusOr<uint32_t> TransferLeader(Connection& connection,
                                         uint32_t partition, uint32_t node) {
   const auto stub = api::Admin::NewStub(connection.channel());

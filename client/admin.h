@@ -23,6 +23,10 @@ absl::StatusOr<multiraft::admin::v1::StatusResponse> NodeStatus(
 std::vector<absl::StatusOr<multiraft::admin::v1::StatusResponse>> NodeStatuses(
     const std::vector<std::string>& servers, absl::Duration timeout);
 
+// Has this server apply what it holds back of a partition because it ended the
+// process twice. kFailedPrecondition: it holds nothing back.
+absl::Status ResumePartition(Connection& connection, uint32_t partition);
+
 // Hands the leadership of a partition, which this server has, to `node` (0: to
 // whoever can take it best; to itself: it goes on leading, and leaders are not
 // spread against that). Returns who leads now. Asks once: kUnavailable

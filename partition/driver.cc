@@ -93,7 +93,12 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
   } else {
     replay_end_ = raft::Index{};
   }
-  if (loaded.stored.image.suspect) StartInDoubt();
+  const auto held = options_.quarantined.find(options_.id);
+  if (loaded.stored.image.suspect) {
+    StartInDoubt();
+  } else if (held != options_.quarantined.end()) {
+    StartQuarantined(held->second);
+  }
 }
 
 // Nobody refers to this any more, so nothing else looks at the state.
@@ -587,7 +592,7 @@ void Driver::ApplyOne(const raft::Entry& entry) {
   } else {
     log_entry.payload = entry.bytes();
   }
-  session::Applied applied = state_machine_->Apply(log_entry);
+  session::Applied applied = Apply(log_entry);
   if (applied.outcome == session::Applied::Outcome::kCannotApply) {
     return Fail(absl::FailedPreconditionError(
         absl::StrCat("partition ", options_.id.value(), ": cannot apply entry ",

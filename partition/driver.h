@@ -73,6 +73,7 @@ class Driver : public Partition {
   void RemoveLeaderListener(uint64_t id) override;
   void TransferLeadership(raft::ReplicaId target, TransferDone done) override;
   void ChangeMembers(MemberChange change, MembersDone done) override;
+  void ResumeApplying(absl::AnyInvocable<void(absl::Status) &&> done) override;
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
   bool serving() const override {
     return serving_.load(std::memory_order_acquire);
@@ -82,6 +83,9 @@ class Driver : public Partition {
   }
   bool out_of_service() const override {
     return out_of_service_.load(std::memory_order_acquire);
+  }
+  bool paused() const override {
+    return is_paused_.load(std::memory_order_acquire);
   }
   base::PartitionId id() const override { return options_.id; }
   raft::ReplicaId replica() const override { return self_; }
@@ -125,6 +129,7 @@ class Driver : public Partition {
   void WriteDone(absl::Status status);
   void ApplySome();
   void ApplyOne(const raft::Entry& entry);
+  session::Applied Apply(const session::LogEntry& entry);
   void Answer(ProposeItem item, session::Applied applied);
   void OnSoftState(const raft::SoftState& state);
   void TellMembers();
@@ -167,7 +172,8 @@ class Driver : public Partition {
   // Why a replica is paused: it applies and serves nothing, and does not lead.
   enum class PauseReason : uint8_t {
     kNone,
-    kDiverged,  // Its state is not that of the majority.
+    kDiverged,     // Its state is not that of the majority.
+    kQuarantined,  // An entry ended the process.
   };
   bool is_paused() const { return pause_reason_ != PauseReason::kNone; }
   DigestReport ReportOf(raft::Index index, uint32_t machine_version,
@@ -176,12 +182,14 @@ class Driver : public Partition {
   void Report(DigestReport report);
   void LookForContradiction();
   void Pause(PauseReason reason, std::string why);
+  void SetPaused(PauseReason reason, std::string why);
   void Resume();
   bool ApplyIsHeld();
   void Replay();
   Replayer::Hooks ReplayHooks();
   void Distrust(raft::Index index, const std::string& what);
   void StartInDoubt();
+  void StartQuarantined(raft::Index index);
   void TickDoubt();
   void Reseeded(std::unique_ptr<session::StateMachine> state_machine,
                 const storage::ImagePointer& image);
@@ -227,6 +235,7 @@ class Driver : public Partition {
   std::atomic<bool> available_{false};       // Written on the executor.
   std::atomic<bool> out_of_service_{false};  // Written on the executor.
   std::atomic<bool> removed_{false};         // Stopped for good.
+  std::atomic<bool> is_paused_{false};       // Written on the executor.
 
   // On the executor only.
   std::unique_ptr<session::StateMachine> state_machine_;

@@ -2,17 +2,21 @@
 // replica that is paused applies and serves nothing and does not lead, but
 // votes, and keeps and acknowledges entries as any other.
 //
-// Why that is safe, and enough (divergence). What other replicas count on is
-// this one's votes and its log: the hard state and the entries on its disk.
-// Both are guarded by checksums and chains of their own and are not made from
-// the state, so a wrong state says nothing against them; and to drop them would
-// take back acknowledgements that commits may rest on. So the log stays, also
-// what is in front of the new image, and only the state is replaced: by an
-// image that a majority has confirmed, at an index that is committed and in
-// this log. From there the log is applied again, which makes the state of the
-// majority, since apply is a function of both. Nothing that was told to clients
-// by the wrong state can be taken back; everything acknowledged is in the log,
-// and so is applied.
+// A state may be wrong (divergence), or an entry that it cannot survive be next
+// (quarantine). For the latter there is nothing to do but to wait for a newer
+// binary or an operator.
+//
+// Why it is safe, and enough, for a state that is wrong. What other replicas
+// count on is this one's votes and its log: the hard state and the entries on
+// its disk. Both are guarded by checksums and chains of their own and are not
+// made from the state, so a wrong state says nothing against them; and to drop
+// them would take back acknowledgements that commits may rest on. So the log
+// stays, also what is in front of the new image, and only the state is
+// replaced: by an image that a majority has confirmed, at an index that is
+// committed and in this log. From there the log is applied again, which makes
+// the state of the majority, since apply is a function of both. Nothing that
+// was told to clients by the wrong state can be taken back; everything
+// acknowledged is in the log, and so is applied.
 //
 //   doubt -> paused; the image on disk is marked suspect, so that a restart
 //            finds it so
@@ -31,6 +35,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/crash_note.h"
 #include "multiraft/disk/v1/command.pb.h"
 #include "partition/driver.h"
 #include "partition/refusals.h"
@@ -95,13 +100,7 @@ void Driver::LookForContradiction() {
 
 void Driver::Pause(PauseReason reason, std::string why) {
   CHECK(!is_paused());
-  pause_reason_ = reason;
-  paused_ = std::move(why);
-  LOG(ERROR) << "partition " << options_.id << " term " << core_->term()
-             << ": serves nothing: " << paused_;
-  handed_out_ =
-      std::max(handed_out_, raft::Index{state_machine_->applied_log_index()});
-  core_->SetPassive(true);
+  SetPaused(reason, std::move(why));
   image_sender_.EndAll();
   replayer_.Stop();
   const Refusal unknown = OutOfService(options_.id, paused_, Outcome::kUnknown);
@@ -119,11 +118,25 @@ void Driver::Pause(PauseReason reason, std::string why) {
   if (core_->role() == raft::Role::kLeader) transfers_.GiveUp(*core_);
 }
 
+void Driver::SetPaused(PauseReason reason, std::string why) {
+  pause_reason_ = reason;
+  paused_ = std::move(why);
+  is_paused_.store(true, std::memory_order_release);
+  LOG(ERROR) << "partition " << options_.id << " term " << core_->term()
+             << ": serves nothing: " << paused_;
+  handed_out_ =
+      std::max(handed_out_, raft::Index{state_machine_->applied_log_index()});
+  core_->SetPassive(true);
+}
+
 void Driver::Resume() {
   CHECK(is_paused());
   LOG(WARNING) << "partition " << options_.id << ": no longer: " << paused_;
+  const bool was_quarantined = pause_reason_ == PauseReason::kQuarantined;
   pause_reason_ = PauseReason::kNone;
   paused_.clear();
+  is_paused_.store(false, std::memory_order_release);
+  if (was_quarantined && options_.on_resumed) options_.on_resumed(options_.id);
 }
 
 // While paused or replaying, what the core hands out is not applied. While
@@ -198,13 +211,10 @@ void Driver::Distrust(raft::Index index, const std::string& what) {
 
 // Of the process before: the disk says so.
 void Driver::StartInDoubt() {
-  pause_reason_ = PauseReason::kDiverged;
-  paused_ =
-      "its image is not that of the majority of the voters; it waits for the "
-      "image of another replica";
+  SetPaused(PauseReason::kDiverged,
+            "its image is not that of the majority of the voters; it waits for "
+            "the image of another replica");
   wrong_since_ = checkpointer_.image().position.index;
-  handed_out_ = wrong_since_;
-  core_->SetPassive(true);
   checkpointer_.Abandon();
 }
 
@@ -264,6 +274,45 @@ void Driver::Reseeded(std::unique_ptr<session::StateMachine> state_machine,
   ReportImage();
   Replay();
   FreeLater(std::move(state_machine), image.generation);
+}
+
+// --- Quarantine -------------------------------------------------------------
+
+// If it ends the process, it says what it was.
+session::Applied Driver::Apply(const session::LogEntry& entry) {
+  const base::CrashScope scope(options_.id.value(), entry.log_index);
+  return state_machine_->Apply(entry);
+}
+
+void Driver::StartQuarantined(raft::Index index) {
+  if (index.value() <= state_machine_->applied_log_index()) {
+    // Somebody else applied it, and this is the state behind it.
+    if (options_.on_resumed) options_.on_resumed(options_.id);
+    return;
+  }
+  SetPaused(
+      PauseReason::kQuarantined,
+      absl::StrCat(
+          "quarantined: applying entry ", index.value(),
+          " ended the process twice; install a newer multiraft on this node, "
+          "or try again with multiraftctl partition resume ",
+          options_.id.value()));
+}
+
+void Driver::ResumeApplying(absl::AnyInvocable<void(absl::Status) &&> done) {
+  Post([this, done = std::move(done)]() mutable {
+    if (stopped_ || !problem_.empty()) {
+      return std::move(done)(NotServing().status);
+    }
+    if (pause_reason_ != PauseReason::kQuarantined) {
+      return std::move(done)(absl::FailedPreconditionError(absl::StrCat(
+          "partition ", options_.id.value(), " is not quarantined here")));
+    }
+    Resume();
+    ReportImage();
+    Replay();
+    std::move(done)(absl::OkStatus());
+  });
 }
 
 // --- The leader that helps --------------------------------------------------

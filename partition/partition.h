@@ -15,6 +15,8 @@
 #define PARTITION_PARTITION_H_
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -95,6 +97,12 @@ struct Options {
 
   // Who has not heard what a majority sums up to asks again after so long.
   uint64_t digest_retry_ns = 5'000'000'000;
+
+  // Partitions that start without applying anything, because an entry ended the
+  // process again and again, unless their image has it. `on_resumed`, from an
+  // executor, when one of them applies again; may be null.
+  std::map<base::PartitionId, raft::Index> quarantined;
+  std::function<void(base::PartitionId)> on_resumed;
 
   // A query waits this long for max_received_index; then Unavailable.
   uint64_t query_wait_ns = 5'000'000'000;
@@ -280,6 +288,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // `options.member_silent_ns`; it stays a learner.
   virtual void ChangeMembers(MemberChange change, MembersDone done) = 0;
 
+  // Applies again what was held back because it ended the process (quarantine).
+  // `done`, from the executor. FailedPrecondition: nothing is held back here.
+  virtual void ResumeApplying(
+      absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+
   virtual void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) = 0;
 
   // Serving as leader. Thread-safe, no mailbox.
@@ -289,6 +302,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   virtual bool available() const = 0;
   // Stopped for good on this node, GetStatus says why. Thread-safe, no mailbox.
   virtual bool out_of_service() const = 0;
+
+  // Serves nothing on this node for now, GetStatus says why: its state is to be
+  // replaced, or an entry is not to be applied. Thread-safe, no mailbox.
+  virtual bool paused() const { return false; }
 
   virtual base::PartitionId id() const = 0;
   // Which replica of it this is; 0: one that could not be loaded, and cannot

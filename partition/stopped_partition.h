@@ -44,6 +44,9 @@ class StoppedPartition : public Partition {
   void TransferLeadership(raft::ReplicaId, TransferDone done) override {
     std::move(done)(Refuse().status);
   }
+  void ResumeApplying(absl::AnyInvocable<void(absl::Status) &&> done) override {
+    std::move(done)(Refuse().status);
+  }
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
   bool serving() const override { return false; }
   bool available() const override { return false; }

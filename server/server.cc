@@ -38,6 +38,7 @@
 #include "server/descriptors.h"
 #include "server/disk_space.h"
 #include "server/listen.h"
+#include "server/quarantine.h"
 #include "server/service/admin_service.h"
 #include "server/service/authorizer.h"
 #include "server/service/forwarder.h"
@@ -175,7 +176,7 @@ bool WaitUntil(uint64_t timeout_ns, const std::function<bool()>& holds) {
 bool AllServeThatCan(const partition::Host& host) {
   const auto all = host.All();
   return std::all_of(all.begin(), all.end(), [](const auto& one) {
-    return one->available() || one->out_of_service();
+    return one->available() || one->out_of_service() || one->paused();
   });
 }
 
@@ -243,6 +244,7 @@ struct Server::Impl {
   // In the order in which they use each other; destroyed from the end.
   service::AllowAll authorizer;
   std::unique_ptr<storage::Store> store;
+  std::unique_ptr<Quarantine> quarantine;
   // They look at the store and at nothing else.
   std::unique_ptr<Watchdog> watchdog;
   partition::DiskGate disk_gate;
@@ -296,6 +298,7 @@ absl::Status Server::Impl::OpenStore() {
                                                        ? invitation->partitions
                                                        : options.partitions},
                         .on_fatal = on_fatal}));
+  quarantine = Quarantine::Open(options.data_dir, BinaryFingerprint());
   if (options.disk_hang_timeout_ns != 0) {
     watchdog = std::make_unique<Watchdog>(
         options.disk_hang_timeout_ns, base::SystemClock(),
@@ -476,6 +479,8 @@ void Server::Impl::StartWorkers() {
 absl::Status Server::Impl::OpenHost() {
   partition::Options own = options.partition;
   own.node = options.node;
+  own.quarantined = quarantine->held();
+  own.on_resumed = [this](base::PartitionId id) { quarantine->Release(id); };
   std::vector<partition::Executor*> executors;
   for (const auto& worker : workers) executors.push_back(worker.get());
   partition::Transport* port = &no_transport;

@@ -82,6 +82,9 @@ void Consensus::OnQueued(ReplicaId id, const DiskWrite& write) {
   }
   if (write.image.has_value()) {
     OnCommitSaid(id, write.image->position.index, "its image");
+    if (write.image->suspect) {
+      Fail(id, "its state is not that of the majority (P51)");
+    }
   }
   if (write.trim_below.has_value()) {
     const Index image = write.image.has_value() ? write.image->position.index

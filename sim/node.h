@@ -60,10 +60,8 @@ class Node {
   void set_on_open(std::function<void(storage::LogStore&)> on_open) {
     on_open_ = std::move(on_open);
   }
-  // The next process knows machine versions up to this one.
-  void set_machine_version_max(uint32_t version) {
-    options_.partition.limits.machine_version_max = version;
-  }
+  // Of the next process.
+  partition::Options& partition_options() { return options_.partition; }
   // Called, from an event of its own, when the process has ended itself.
   void set_on_exit(std::function<void(absl::Status)> on_exit) {
     on_exit_ = std::move(on_exit);

@@ -26,7 +26,7 @@ class VersionSimTest : public ::testing::TestWithParam<uint64_t> {
     cluster_->RunFor(1 * kSeconds);
   }
   void Upgrade(uint32_t id, uint32_t version) {
-    cluster_->node(id).set_machine_version_max(version);
+    cluster_->node(id).partition_options().limits.machine_version_max = version;
     cluster_->Restart(id, Disk::Loss::kSome);
     cluster_->RunFor(2 * kSeconds);
   }
@@ -87,7 +87,8 @@ TEST_P(VersionSimTest, WhoGoesBackStopsAndNamesTheVersion) {
       cluster_->RunUntil([&] { return VersionOf(3) == kMachineVersionNext; }));
   cluster_->RunFor(2 * kSeconds);
   cluster_->node(3).Crash(Disk::Loss::kNothing);
-  cluster_->node(3).set_machine_version_max(kMachineVersionMax);
+  cluster_->node(3).partition_options().limits.machine_version_max =
+      kMachineVersionMax;
   absl::Status status = cluster_->node(3).Start();
   if (status.ok()) {  // Its image is older: the log says it.
     EXPECT_TRUE(cluster_->RunUntil([&] { return !cluster_->node(3).is_up(); }));

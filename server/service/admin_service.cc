@@ -227,6 +227,10 @@ AdminService::AdminService(Node node, Gateway& gateway)
            [this](const std::shared_ptr<UnaryCall>& call,
                   absl::string_view request) { Status(call, request); });
   AddUnary(
+      "ResumePartition", {},
+      [this](const std::shared_ptr<UnaryCall>& call,
+             absl::string_view request) { ResumePartition(call, request); });
+  AddUnary(
       "TransferLeader", {},
       [this](const std::shared_ptr<UnaryCall>& call,
              absl::string_view request) { TransferLeader(call, request); });
@@ -255,6 +259,26 @@ void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
       gathering->Add(status);
     });
   }
+}
+
+void AdminService::ResumePartition(const std::shared_ptr<UnaryCall>& call,
+                                   absl::string_view bytes) {
+  admin::ResumePartitionRequest request;
+  if (!ParseMessage(bytes, request)) {
+    return call->Reject(
+        absl::InvalidArgumentError("the request does not decode"));
+  }
+  const base::PartitionId id(request.partition_id());
+  auto entered = gateway_.Enter(
+      call->context(),
+      {.service = name(), .rpc = "ResumePartition", .partition = id});
+  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  entered.value->ResumeApplying([call](absl::Status resumed) {
+    if (!resumed.ok()) {
+      return call->Fail({.refusal = {.status = std::move(resumed)}});
+    }
+    call->Answer(admin::ResumePartitionResponse().SerializeAsString());
+  });
 }
 
 void AdminService::TransferLeader(const std::shared_ptr<UnaryCall>& call,

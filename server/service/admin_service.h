@@ -31,6 +31,8 @@ class AdminService : public RawService {
  private:
   void Status(const std::shared_ptr<UnaryCall>& call,
               absl::string_view request);
+  void ResumePartition(const std::shared_ptr<UnaryCall>& call,
+                       absl::string_view request);
   void TransferLeader(const std::shared_ptr<UnaryCall>& call,
                       absl::string_view request);
 

@@ -145,6 +145,9 @@ class FakePartition : public partition::Partition {
                           partition::TransferDone done) override {
     std::move(done)(absl::UnimplementedError("a fake"));
   }
+  void ResumeApplying(absl::AnyInvocable<void(absl::Status) &&> done) override {
+    std::move(done)(absl::FailedPreconditionError("it is not quarantined"));
+  }
   void GetStatus(
       absl::AnyInvocable<void(partition::PartitionStatus) &&> done) override {
     partition::PartitionStatus status;
