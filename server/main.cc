@@ -18,6 +18,7 @@
 #include "server/flags.h"
 #include "server/recover.h"
 #include "server/server.h"
+#include "session/versions.h"
 
 namespace {
 
@@ -155,6 +156,10 @@ int main(int argc, char** argv) {
     Complain(recovered.message());
     return kExitFailed;
   }
+#ifdef MULTIRAFT_NEXT_MACHINE_VERSION
+  line->options.partition.limits.machine_version_max =
+      session::kMachineVersionNext;
+#endif
   const int exit_code = Run(line->options);
   google::FlushLogFiles(google::GLOG_INFO);
   return exit_code;

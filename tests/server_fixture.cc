@@ -23,7 +23,6 @@ extern char** environ;
 namespace tests {
 namespace {
 
-constexpr char kBinary[] = "server/server";
 constexpr uint64_t kStartNs = 10'000'000'000;
 
 // A channel that no other shares, and that tries again soon.
@@ -107,12 +106,14 @@ std::shared_ptr<grpc::Channel> TestServer::Connect() const {
 
 ServerProcess::ServerProcess(const std::string& data_dir,
                              std::vector<std::string> arguments)
-    : ServerProcess(data_dir, std::move(arguments), [](pid_t) {}) {}
+    : ServerProcess(
+          data_dir, std::move(arguments), [](pid_t) {}, kServerBinary) {}
 
 ServerProcess::ServerProcess(const std::string& data_dir,
                              std::vector<std::string> arguments,
-                             const std::function<void(pid_t)>& on_start) {
-  arguments.insert(arguments.begin(), {kBinary, "--listen=127.0.0.1:0",
+                             const std::function<void(pid_t)>& on_start,
+                             const std::string& binary) {
+  arguments.insert(arguments.begin(), {binary, "--listen=127.0.0.1:0",
                                        absl::StrCat("--data_dir=", data_dir)});
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -126,7 +127,8 @@ ServerProcess::ServerProcess(const std::string& data_dir,
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
-  CHECK_EQ(posix_spawn(&pid_, kBinary, &actions, nullptr, argv.data(), environ),
+  CHECK_EQ(posix_spawn(&pid_, binary.c_str(), &actions, nullptr, argv.data(),
+                       environ),
            0);
   posix_spawn_file_actions_destroy(&actions);
   close(out[1]);

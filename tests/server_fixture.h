@@ -60,15 +60,19 @@ class TestServer {
   std::unique_ptr<server::Server> server_;
 };
 
+inline constexpr char kServerBinary[] = "server/server";
+
 class ServerProcess {
  public:
   // Runs the server's binary; `arguments` come behind port 0 and `data_dir`.
   // Waits for its address, or its end.
   explicit ServerProcess(const std::string& data_dir,
                          std::vector<std::string> arguments = {});
-  // `on_start` is told the process id before the server is ready.
+  // `on_start` is told the process id before the server is ready. `binary` is
+  // kServerBinary, or another one among the test's data.
   ServerProcess(const std::string& data_dir, std::vector<std::string> arguments,
-                const std::function<void(pid_t)>& on_start);
+                const std::function<void(pid_t)>& on_start,
+                const std::string& binary);
   ~ServerProcess();
 
   // Empty: it ended before it was ready.

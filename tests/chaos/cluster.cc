@@ -121,9 +121,9 @@ bool Cluster::Restart(int node) {
   for (std::string& flag : ClusterFlags(node)) {
     arguments.push_back(std::move(flag));
   }
-  auto process =
-      std::make_unique<ServerProcess>(DirectoryOf(node), std::move(arguments),
-                                      [&one](int pid) { one.pid.store(pid); });
+  auto process = std::make_unique<ServerProcess>(
+      DirectoryOf(node), std::move(arguments),
+      [&one](int pid) { one.pid.store(pid); }, one.binary);
   if (process->address().empty()) {
     process->End(SIGKILL);
     one.errors = process->errors();

@@ -55,6 +55,10 @@ class Cluster {
   std::string DirectoryOf(int node) const;
   // Where others reach it: its proxy.
   std::string PeerAddress(int node) const;
+  // What its next process runs, if not kServerBinary.
+  void set_binary(int node, const std::string& binary) {
+    of(node).binary = binary;
+  }
   void Pause(int node);
   void Resume(int node);
   void BreakConnections(int node) { of(node).proxy->Break(); }
@@ -74,6 +78,7 @@ class Cluster {
     std::string errors;
     bool joins = false;
     bool has_moved = false;
+    std::string binary = kServerBinary;
   };
 
   Node& of(int node) { return *nodes_[static_cast<size_t>(node) - 1]; }
