@@ -200,6 +200,7 @@ class Driver : public Partition {
   void Handle(raft::ReplicaId from, const DigestReport& report);
   void Handle(raft::ReplicaId from, const ImageWanted& wanted);
   void Handle(raft::ReplicaId from, const ImageOffered& offered);
+  void Handle(raft::ReplicaId from, const ServesNothing&);
   void SendNotes(std::vector<Note> notes);
   void TickVersions();
 

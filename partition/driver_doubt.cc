@@ -224,12 +224,15 @@ void Driver::TickDoubt() {
   replayer_.Tick();
   LookForContradiction();
   const raft::ReplicaId leader = core_->leader();
-  if (pause_reason_ == PauseReason::kDiverged && leader != self_ &&
-      leader != raft::ReplicaId{} && !image_receiver_.is_receiving() &&
+  if (is_paused() && leader != self_ && leader != raft::ReplicaId{} &&
       doubt_ticks_++ % options_.image_retry_ticks == 0) {
-    notes.push_back({.from = self_,
-                     .to = leader,
-                     .body = ImageWanted{.index = wrong_since_}});
+    notes.push_back({.from = self_, .to = leader, .body = ServesNothing{}});
+    if (pause_reason_ == PauseReason::kDiverged &&
+        !image_receiver_.is_receiving()) {
+      notes.push_back({.from = self_,
+                       .to = leader,
+                       .body = ImageWanted{.index = wrong_since_}});
+    }
   }
   if (is_paused() && core_->role() == raft::Role::kLeader) {
     transfers_.GiveUp(*core_);

@@ -45,6 +45,11 @@ void Driver::Handle(raft::ReplicaId from, const VersionAsked& asked) {
   SendNotes({{.from = self_, .to = from, .body = versions_.Answer(asked)}});
 }
 
+void Driver::Handle(raft::ReplicaId from, const ServesNothing&) {
+  // Until it has not said so three times.
+  transfers_.Spare(from, static_cast<uint32_t>(3 * options_.image_retry_ticks));
+}
+
 void Driver::Handle(raft::ReplicaId from, const VersionKnown& known) {
   versions_.Handle(from, known);
 }

@@ -69,11 +69,16 @@ struct ImageOffered {
   raft::Configuration configuration;  // At `position`.
 };
 
+// --- Who is paused (driver_doubt.cc) ----------------------------------------
+
+// To the leader, as long as it is so: I serve nothing, and would not lead.
+struct ServesNothing {};
+
 struct Note {
   raft::ReplicaId from;
   raft::ReplicaId to;
   std::variant<VersionAsked, VersionKnown, DigestReport, ImageWanted,
-               ImageOffered>
+               ImageOffered, ServesNothing>
       body;
 };
 

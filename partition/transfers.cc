@@ -1,7 +1,10 @@
 #include "partition/transfers.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 namespace partition {
 namespace {
@@ -17,7 +20,14 @@ void Transfers::Begin(raft::Raft& core, raft::ReplicaId target,
     return std::move(done)(
         absl::UnavailableError("this replica does not lead"));
   }
-  if (target == raft::ReplicaId{}) target = BestTarget(core);
+  if (spared_.contains(target)) {
+    return std::move(done)(absl::FailedPreconditionError(
+        absl::StrCat("replica ", target.value(), " serves nothing for now")));
+  }
+  if (target == raft::ReplicaId{}) {
+    const std::vector<raft::ReplicaId> willing = Willing(core);
+    if (!willing.empty()) target = willing.front();
+  }
   if (target == raft::ReplicaId{}) {
     return std::move(done)(absl::FailedPreconditionError(
         "no other voter was heard from that may lead"));
@@ -31,6 +41,9 @@ void Transfers::Begin(raft::Raft& core, raft::ReplicaId target,
 }
 
 void Transfers::Tick() {
+  for (auto it = spared_.begin(); it != spared_.end();) {
+    it = --it->second == 0 ? spared_.erase(it) : std::next(it);
+  }
   std::vector<Waiting> waiting = std::move(waiting_);
   waiting_.clear();
   for (Waiting& one : waiting) {
@@ -50,10 +63,17 @@ void Transfers::EndAll(const absl::Status& status) {
 void Transfers::GiveUp(raft::Raft& core) {
   const uint32_t tick = give_up_ticks_++;
   if (tick % ticks_max_ != 0) return;
-  const std::vector<raft::ReplicaId> targets = Targets(core);
+  const std::vector<raft::ReplicaId> targets = Willing(core);
   if (targets.empty()) return;
   // A refusal is no loss: it is tried again.
   (void)core.TransferLeadership(targets[tick / ticks_max_ % targets.size()]);
+}
+
+std::vector<raft::ReplicaId> Transfers::Willing(const raft::Raft& core) const {
+  std::vector<raft::ReplicaId> targets = Targets(core);
+  std::erase_if(targets,
+                [this](auto replica) { return spared_.contains(replica); });
+  return targets;
 }
 
 std::vector<raft::ReplicaId> Transfers::Targets(const raft::Raft& core) {
@@ -76,11 +96,6 @@ std::vector<raft::ReplicaId> Transfers::Targets(const raft::Raft& core) {
     targets.push_back(follower.replica);
   }
   return targets;
-}
-
-raft::ReplicaId Transfers::BestTarget(const raft::Raft& core) {
-  const std::vector<raft::ReplicaId> targets = Targets(core);
-  return targets.empty() ? raft::ReplicaId{} : targets.front();
 }
 
 }  // namespace partition

@@ -7,6 +7,7 @@
 #define PARTITION_TRANSFERS_H_
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,7 +22,8 @@ class Transfers {
   // A transfer is over after `ticks_max` at the latest.
   explicit Transfers(uint32_t ticks_max) : ticks_max_(ticks_max) {}
 
-  // Asks `core` to hand leadership to `target`; 0: to whom BestTarget names.
+  // Asks `core` to hand leadership to `target`; 0: to the first of Targets that
+  // is not spared.
   void Begin(raft::Raft& core, raft::ReplicaId target, TransferDone done);
 
   // This replica does not lead any more: they have what they wanted.
@@ -29,6 +31,11 @@ class Transfers {
   // One tick passed; those that have waited too long are told so.
   void Tick();
   void EndAll(const absl::Status& status);
+
+  // `replica` would not lead; for so many ticks it is not asked to.
+  void Spare(raft::ReplicaId replica, uint32_t ticks) {
+    spared_[replica] = ticks;
+  }
 
   // Another tick in which this replica leads and had better not: asks one
   // follower after the other, each for as long as a transfer may take, since
@@ -38,8 +45,6 @@ class Transfers {
   // The voters that may lead and were heard from, who has most of the log
   // first; among equals the one that was heard from last.
   static std::vector<raft::ReplicaId> Targets(const raft::Raft& core);
-  // The first of them; 0: there is none.
-  static raft::ReplicaId BestTarget(const raft::Raft& core);
 
  private:
   struct Waiting {
@@ -47,8 +52,12 @@ class Transfers {
     TransferDone done;
   };
 
+  // Targets, without those that are spared.
+  std::vector<raft::ReplicaId> Willing(const raft::Raft& core) const;
+
   const uint32_t ticks_max_;
   std::vector<Waiting> waiting_;
+  std::map<raft::ReplicaId, uint32_t> spared_;  // For so many ticks more.
   uint32_t give_up_ticks_ = 0;  // In which it gave up, since the start.
 };
 

@@ -107,11 +107,26 @@ TEST_F(TransfersTest, WhoMayNotLeadGetsNothing) {
   EXPECT_TRUE(absl::IsFailedPrecondition(*ended_));
 }
 
+TEST_F(TransfersTest, WhoServesNothingIsNotAsked) {
+  Lead();
+  From(3, 1,
+       raft::AppendEntriesReply{.accepted = true, .index = raft::Index{1}});
+  transfers_.Spare(ReplicaId{3}, 2);
+  Begin(3);
+  ASSERT_TRUE(ended_.has_value());
+  EXPECT_TRUE(absl::IsFailedPrecondition(*ended_));
+  EXPECT_EQ(told_, ReplicaId{});
+  transfers_.Tick();
+  transfers_.Tick();
+  Begin(0);
+  EXPECT_EQ(told_, ReplicaId{3});
+}
+
 TEST_F(TransfersTest, TheBestHasMostOfTheLog) {
   Lead();
   From(3, 1,
        raft::AppendEntriesReply{.accepted = true, .index = raft::Index{1}});
-  EXPECT_EQ(Transfers::BestTarget(*core_), ReplicaId{3});
+  EXPECT_EQ(Transfers::Targets(*core_).front(), ReplicaId{3});
   Begin(0);
   EXPECT_EQ(told_, ReplicaId{3});
 }
@@ -124,7 +139,7 @@ TEST_F(TransfersTest, WhoIsSilentIsNotTheBest) {
     core_->Tick(100'000'000);
     From(2, 1, raft::HeartbeatReply{});
   }
-  EXPECT_EQ(Transfers::BestTarget(*core_), ReplicaId{2});
+  EXPECT_EQ(Transfers::Targets(*core_).front(), ReplicaId{2});
 }
 
 }  // namespace

@@ -70,6 +70,14 @@ TEST_P(QuarantineSimTest, ItVotesAndAppendsAndAppliesNothing) {
   EXPECT_EQ(Applied(2), stood);
   EXPECT_FALSE(cluster_->node(2).Find(kPartition)->available());
   cluster_->Join(4 - leader);
+  // Nobody tries to make it lead, which would stop proposals for a while.
+  absl::Status moved;
+  cluster_->node(leader)
+      .Find(kPartition)
+      ->TransferLeadership(raft::ReplicaId{2},
+                           [&](absl::Status status) { moved = status; });
+  cluster_->RunFor(1 * kMillis);
+  EXPECT_THAT(moved, StatusIs(absl::StatusCode::kFailedPrecondition));
 
   EXPECT_OK(Resume(2));
   EXPECT_EQ(resumed_, 1);

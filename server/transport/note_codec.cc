@@ -51,6 +51,10 @@ void Fill(const partition::ImageOffered& offered, v1::NoteBody& out) {
   body.set_configuration(raft::EncodeConfiguration(offered.configuration));
 }
 
+void Fill(const partition::ServesNothing&, v1::NoteBody& out) {
+  out.mutable_serves_nothing();
+}
+
 absl::StatusOr<partition::DigestReport> ReportOf(const v1::DigestReport& body) {
   partition::DigestReport report{.index = raft::Index(body.index()),
                                  .machine_version = body.machine_version(),
@@ -132,6 +136,9 @@ absl::StatusOr<partition::Note> DecodeNote(const v1::Note& proto) {
       ASSIGN_OR_RETURN(note.body, OfferOf(body.image_offered()));
       return note;
     }
+    case v1::NoteBody::kServesNothing:
+      note.body = partition::ServesNothing{};
+      return note;
     case v1::NoteBody::KIND_NOT_SET:
       break;
   }

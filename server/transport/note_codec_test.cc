@@ -73,6 +73,8 @@ TEST(NoteCodecTest, NotesArriveAsTheyWereSent) {
                 .index,
             raft::Index{8});
 
+  Arrived<partition::ServesNothing>(NoteWith(partition::ServesNothing{}));
+
   const partition::ImageOffered offer{
       .position = {.index = raft::Index{5},
                    .term = raft::Term{4},
