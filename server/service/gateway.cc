@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/service/luggage.h"
 
 namespace server::service {
 namespace {
@@ -81,12 +82,13 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::ForwardStream(
     return nullptr;
   }
   // An election may take twice its timeout.
-  return door_.forwarder->ForwardStream(context, streams_,
-                                        {.method = MethodOf(operation),
-                                         .bytes = std::string(bytes),
-                                         .partition = operation.partition},
-                                        /*numbered=*/operation.writes,
-                                        2 * options_.stream_hold_ns);
+  return door_.forwarder->ForwardStream(
+      context, streams_,
+      {.request = {.method = MethodOf(operation),
+                   .bytes = std::string(bytes),
+                   .partition = operation.partition},
+       .numbered = operation.writes,
+       .hold_ns = 2 * options_.stream_hold_ns});
 }
 
 partition::Refusal Gateway::Admit(const grpc::CallbackServerContext& context,

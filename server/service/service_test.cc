@@ -28,6 +28,7 @@
 #include "server/service/primitive_service.h"
 #include "server/service/session_service.h"
 #include "server/service/testing/fake_partition.h"
+#include "server/service/testing/manual_executor.h"
 
 namespace server::service {
 namespace {
@@ -37,35 +38,6 @@ namespace counter = ::atomix::multiraft::counter::v1;
 namespace map = ::atomix::multiraft::map::v1;
 using session::Applied;
 using ::testing::HasSubstr;
-
-// Runs nothing by itself.
-class ManualExecutor : public partition::Executor {
- public:
-  void Post(absl::AnyInvocable<void()> task) override {
-    PostAfter(0, std::move(task));
-  }
-  void PostAfter(uint64_t, absl::AnyInvocable<void()> task) override {
-    base::MutexLock lock(mu_);
-    tasks_.push_back(std::move(task));
-    added_.SignalAll();
-  }
-  // Waits for a task, and runs it.
-  void RunOne() {
-    absl::AnyInvocable<void()> task;
-    {
-      base::MutexLock lock(mu_);
-      while (tasks_.empty()) added_.Wait(mu_);
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-    }
-    task();
-  }
-
- private:
-  base::Mutex mu_;
-  base::CondVar added_;
-  std::deque<absl::AnyInvocable<void()>> tasks_;
-};
 
 // Refuses one RPC, and remembers what it was asked.
 class RefuseOne : public Authorizer {

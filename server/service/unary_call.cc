@@ -48,6 +48,7 @@ void UnaryCall::OnCancel() {
                                   : absl::CancelledError("the call was "
                                                          "cancelled"),
                    .outcome = partition::Outcome::kUnknown}});
+  if (on_cancelled_ != nullptr) on_cancelled_();
 }
 
 void UnaryCall::OnDone() {

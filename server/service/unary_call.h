@@ -12,7 +12,9 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -34,6 +36,13 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   // The request is wrong or refused: it was not proposed.
   void Reject(absl::Status status);
 
+  // `hook` is called, once, if the client cancels or leaves, or the deadline
+  // passes, before gRPC is done with the call; perhaps behind its answer. It
+  // runs on gRPC's threads and must not block. REQUIRES: in the call's handler.
+  void OnCancelled(std::function<void()> hook) {
+    on_cancelled_ = std::move(hook);
+  }
+
   grpc::CallbackServerContext& context() { return context_; }
 
  private:
@@ -49,8 +58,8 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   void OnDone() override;
 
   // Both may run on the thread that saw the event, as those of gRPC's default
-  // reactor do: they take no lock and do not block. Otherwise gRPC wakes a
-  // thread of its executor for every call that ends (measured: bench/README).
+  // reactor do: they do not block. Otherwise gRPC wakes a thread of its
+  // executor for every call that ends (measured: bench/README).
   bool InternalInlineable() override { return true; }
 
   // True for the first; only that one may touch context_ and response_, which
@@ -63,6 +72,7 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   std::atomic<size_t>& in_flight_;
   std::shared_ptr<UnaryCall> self_;  // gRPC's share, until OnDone.
   std::atomic<bool> ended_ = false;
+  std::function<void()> on_cancelled_;  // Set before gRPC may call OnCancel.
 };
 
 }  // namespace server::service

@@ -1,0 +1,60 @@
+// OutboundCalls is what this node has under way at other nodes for its clients,
+// and the connections for it. They are opened as they are needed and kept.
+//
+// Thread-safe.
+
+#ifndef SERVER_SERVICE_OUTBOUND_CALLS_H_
+#define SERVER_SERVICE_OUTBOUND_CALLS_H_
+
+#include <grpcpp/channel.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
+#include "server/transport/gate.h"
+
+namespace server::service {
+
+// One call that is under way.
+class OutboundCall {
+ public:
+  virtual ~OutboundCall() = default;
+
+  // Ends it soon, in whatever state it is, and without anybody's help. May be
+  // called again, and by several threads; must not wait.
+  virtual void Cancel() = 0;
+};
+
+class OutboundCalls {
+ public:
+  // `call` begins, on the channel to `address`. Null: it must not, since Stop
+  // was called.
+  std::shared_ptr<grpc::Channel> Enter(OutboundCall& call,
+                                       const std::string& address)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // It is not cancelled any more. REQUIRES: it entered.
+  void Forget(OutboundCall& call) ABSL_LOCKS_EXCLUDED(mu_);
+  // It is gone, with all it had of a channel. REQUIRES: it was forgotten.
+  void Leave() { inside_.Leave(); }
+
+  // Cancels what is under way, waits until it has left, and closes the
+  // connections. REQUIRES: not on a thread of gRPC (transport/channel_bin.h).
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  transport::Gate inside_;
+
+  base::Mutex mu_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  std::set<OutboundCall*> open_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_
+      ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace server::service
+
+#endif  // SERVER_SERVICE_OUTBOUND_CALLS_H_
