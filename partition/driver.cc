@@ -129,6 +129,10 @@ void Driver::Add(MailboxItem item) {
       refusal = Stopped(Outcome::kNotProposed);
       break;
   }
+  {
+    base::MutexLock lock(door_mu_);
+    refusal.leader = leader_at_door_;
+  }
   // Refused at the door: the item is still ours.
   if (auto* propose = std::get_if<ProposeItem>(&item)) {
     if (propose->sink != nullptr) return propose->sink->End(std::move(refusal));
@@ -193,6 +197,13 @@ void Driver::Start() {
     const bool first = core_->term() == raft::Term{0} && !alone &&
                        self_ == configuration.voters.front();
     if (alone || first) core_->Campaign();
+  });
+}
+
+void Driver::Retire() {
+  Post([this] {
+    retired_ = true;
+    core_->SetPassive(true);
   });
 }
 
@@ -685,6 +696,7 @@ void Driver::OnSoftState(const raft::SoftState& state) {
   }
   // Whatever was in the log when leadership began is applied before serving.
   leader_start_ = core_->last_index();
+  TellLeaderAddress();
   for (auto& [id, listener] : listeners_) listener(leader_info());
 }
 
@@ -692,6 +704,7 @@ void Driver::OnSoftState(const raft::SoftState& state) {
 void Driver::TellMembers() {
   ports_.transport.SetMembers(options_.id, self_,
                               core_->configuration().members);
+  TellLeaderAddress();
 }
 
 // The others go on without this replica. What is left to do is the owner's.
@@ -741,7 +754,7 @@ void Driver::OnTick() {
   if (!started_ || !problem_.empty()) return;
   const uint64_t now = Now();
   const bool disk_is_low = this->disk_is_low();
-  core_->SetPassive(disk_is_low || is_paused());
+  core_->SetPassive(disk_is_low || retired_ || is_paused());
   core_->Tick(disk_is_low ? 0 : now - last_now_ns_);
   last_now_ns_ = now;
   TickImages();
@@ -842,6 +855,12 @@ std::string Driver::LeaderAddress() const {
   // Port 0 lets the system choose: then the configuration does not know it.
   if (member == nullptr || absl::EndsWith(member->api_address, ":0")) return "";
   return member->api_address;
+}
+
+void Driver::TellLeaderAddress() {
+  std::string address = LeaderAddress();
+  base::MutexLock lock(door_mu_);
+  leader_at_door_ = std::move(address);
 }
 
 void Driver::UpdateServing() {

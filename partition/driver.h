@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
 #include "partition/callers.h"
 #include "partition/checkpointer.h"
 #include "partition/divergence.h"
@@ -53,6 +55,7 @@ class Driver : public Partition {
   ~Driver() override;
 
   void Start() override;
+  void Retire() override;
   void Stop(StopReason reason) override;
   void Tick() override;
   void Step(std::vector<raft::Message> messages) override;
@@ -218,6 +221,8 @@ class Driver : public Partition {
   LeaderInfo leader_info() const;
   // Where clients reach the leader, or empty.
   std::string LeaderAddress() const;
+  // What LeaderAddress says changes here.
+  void TellLeaderAddress() ABSL_LOCKS_EXCLUDED(door_mu_);
   uint64_t Now() {
     return static_cast<uint64_t>(ports_.clock.MonotonicNanos());
   }
@@ -237,6 +242,10 @@ class Driver : public Partition {
   std::atomic<bool> out_of_service_{false};  // Written on the executor.
   std::atomic<bool> removed_{false};         // Stopped for good.
   std::atomic<bool> is_paused_{false};       // Written on the executor.
+
+  // For those who are refused before the executor sees them.
+  base::Mutex door_mu_;
+  std::string leader_at_door_ ABSL_GUARDED_BY(door_mu_);
 
   // On the executor only.
   std::unique_ptr<session::StateMachine> state_machine_;
@@ -274,6 +283,7 @@ class Driver : public Partition {
   raft::Index checkpoint_in_flight_;
   raft::Index version_in_flight_;
   bool started_ = false;
+  bool retired_ = false;
   bool stopped_ = false;
   std::string problem_;  // Not empty: fenced.
 

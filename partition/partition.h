@@ -225,6 +225,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // Starts elections and serving. Once.
   virtual void Start() = 0;
 
+  // This node will stop soon: the replica does not stand for election any more,
+  // nor takes leadership from another one, as long as there are other voters.
+  // What it leads it goes on with; it votes and acknowledges as ever. For good.
+  virtual void Retire() = 0;
+
   // Refuses everything from now on and ends all streams; callers still waiting
   // are completed as outcome unknown, and listeners are destroyed. Posts to the
   // executor and returns.

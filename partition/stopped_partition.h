@@ -20,6 +20,7 @@ class StoppedPartition : public Partition {
       : id_(id), problem_(why.ToString()) {}
 
   void Start() override {}
+  void Retire() override {}
   void Stop(StopReason) override {}
   void Tick() override {}
   void Step(std::vector<raft::Message>) override {}

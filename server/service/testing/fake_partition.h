@@ -69,6 +69,7 @@ class FakePartition : public partition::Partition {
 
   // partition::Partition:
   void Start() override {}
+  void Retire() override {}
   void Stop(partition::StopReason) override {
     std::map<uint64_t, Listener> listeners;
     base::MutexLock lock(mu_);

@@ -1,0 +1,237 @@
+// One partition between a store in memory, a network that only listens, and an
+// executor that runs when the test says.
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "gtest/gtest.h"
+#include "multiraft/disk/v1/command.pb.h"
+#include "partition/partition.h"
+#include "partition/transport.h"
+#include "raft/configuration.h"
+#include "raft/message.h"
+#include "raft/types.h"
+#include "session/primitive.h"
+#include "session/registry.h"
+#include "storage/memory_store.h"
+
+namespace partition {
+namespace {
+
+namespace disk = ::multiraft::disk::v1;
+using raft::ReplicaId;
+using raft::Term;
+using session::PrimitiveId;
+using session::SessionId;
+
+constexpr base::PartitionId kPartition{1};
+
+class StoppedClock : public base::Clock {
+ public:
+  int64_t MonotonicNanos() override { return 1'000'000'000; }
+  int64_t WallNanos() override { return 0; }
+};
+
+class Line : public Executor {
+ public:
+  void Post(absl::AnyInvocable<void()> task) override {
+    tasks_.push_back(std::move(task));
+  }
+  void PostAfter(uint64_t, absl::AnyInvocable<void()>) override {}
+
+  bool RunOne() {
+    if (tasks_.empty()) return false;
+    auto task = std::move(tasks_.front());
+    tasks_.pop_front();
+    task();
+    return true;
+  }
+
+ private:
+  std::deque<absl::AnyInvocable<void()>> tasks_;
+};
+
+class Listener : public NoTransport {
+ public:
+  void Send(base::PartitionId, std::vector<raft::Message> messages) override {
+    for (raft::Message& one : messages) sent.push_back(std::move(one));
+  }
+
+  template <class Body>
+  size_t Count() const {
+    return static_cast<size_t>(
+        std::count_if(sent.begin(), sent.end(), [](const raft::Message& one) {
+          return std::holds_alternative<Body>(one.body);
+        }));
+  }
+
+  std::vector<raft::Message> sent;
+};
+
+// A primitive whose listing comes upon `dead` slices before its only output.
+class Ruin : public session::Primitive {
+ public:
+  static inline uint64_t dead = 0;
+  static inline uint64_t slices = 0;
+
+  void Command(session::CommandContext& context, uint32_t,
+               absl::string_view) override {
+    context.Answer(session::Ok(""));
+  }
+  session::Result Query(uint32_t, absl::string_view) const override {
+    return session::Ok("");
+  }
+  session::Listing List(uint32_t, absl::string_view, absl::string_view cursor,
+                        const session::SliceBounds&) const override {
+    ++slices;
+    if (cursor.size() < dead) {
+      return {.outputs = {}, .cursor = std::string(cursor) + "d"};
+    }
+    return {.outputs = {"alive"}, .cursor = "z", .done = true};
+  }
+  bool Watches(uint32_t, absl::string_view) const override { return false; }
+  void TimerFired(session::PrimitiveContext&, absl::string_view) override {}
+  void WaiterCancelled(session::PrimitiveContext&,
+                       session::CommandKey) override {}
+  bool SessionClosed(session::PrimitiveContext&, SessionId, size_t) override {
+    return true;
+  }
+  void Loaded(session::PrimitiveContext&) override {}
+};
+
+const session::Registry& RuinRegistry() {
+  static const auto& registry = *new session::Registry(
+      {{.name = "ruin",
+        .service = "test.Ruin",
+        .type_strings = {"test.Ruin"},
+        .operations = {{.id = 1,
+                        .rpc = "List",
+                        .kind = session::OperationKind::kStreamQuery}},
+        .create = [](session::TableSet&,
+                     PrimitiveId) -> std::unique_ptr<session::Primitive> {
+          return std::make_unique<Ruin>();
+        }}});
+  return registry;
+}
+
+class Sink : public StreamSink {
+ public:
+  void Write(session::CommandOutput output) override {
+    outputs.push_back(output.result.output);
+  }
+  void End(Refusal refusal) override { ended = std::move(refusal); }
+
+  std::vector<std::string> outputs;
+  std::optional<Refusal> ended;
+};
+
+class DriverTest : public ::testing::Test {
+ protected:
+  // Replica 2 of `voters`.
+  void Open(const std::vector<uint64_t>& voters, Options options = {}) {
+    raft::Configuration configuration;
+    for (const uint64_t id : voters) {
+      configuration.voters.push_back(ReplicaId{id});
+      configuration.members.push_back(
+          {.replica = ReplicaId{id},
+           .node = base::NodeId{static_cast<uint32_t>(id)},
+           .peer_address = "peer:" + std::to_string(id),
+           .api_address = "api:" + std::to_string(id)});
+    }
+    CHECK(store_.CreatePartition(kPartition, configuration).ok());
+    options.id = kPartition;
+    options.node = base::NodeId{2};
+    auto opened = Partition::Open(options,
+                                  {.clock = clock_,
+                                   .executor = line_,
+                                   .store = store_,
+                                   .transport = network_,
+                                   .registry = RuinRegistry()},
+                                  /*seed=*/1,
+                                  [](Failure f) { ADD_FAILURE() << f.status; });
+    CHECK(opened.ok()) << opened.status();
+    partition_ = *std::move(opened);
+    partition_->Start();
+    Run();
+  }
+
+  // Until nothing is left to do.
+  void Run() {
+    while (line_.RunOne() || store_.has_pending_writes()) {
+      if (store_.has_pending_writes()) store_.SyncStep();
+    }
+  }
+
+  void Hear(decltype(raft::Message::body) body) {
+    partition_->Step({{.from = ReplicaId{1},
+                       .to = ReplicaId{2},
+                       .term = Term{1},
+                       .body = std::move(body)}});
+    Run();
+  }
+
+  session::Applied Propose(const disk::Command& command) {
+    std::optional<session::Applied> result;
+    partition_->Propose(
+        {.bytes = command.SerializeAsString()},
+        Completion<session::Applied>([&](Reply<session::Applied> reply) {
+          EXPECT_TRUE(reply.ok()) << reply.refusal.status;
+          result = std::move(reply.value);
+        }));
+    Run();
+    CHECK(result.has_value());
+    return *std::move(result);
+  }
+
+  StoppedClock clock_;
+  Line line_;
+  Listener network_;
+  storage::MemoryDisk disk_;
+  storage::MemoryStore store_{disk_};
+  std::shared_ptr<Partition> partition_;
+};
+
+TEST_F(DriverTest, AReplicaTakesTheLeadershipThatItIsGiven) {
+  Open({1, 2, 3});
+  Hear(raft::Heartbeat{});
+  Hear(raft::TimeoutNow{});
+  EXPECT_EQ(network_.Count<raft::RequestVote>(), 2u);
+}
+
+TEST_F(DriverTest, AReplicaThatRetiresTakesNoLeadership) {
+  Open({1, 2, 3});
+  Hear(raft::Heartbeat{});
+  partition_->Retire();
+  partition_->Tick();  // Nor is it forgotten.
+  Hear(raft::TimeoutNow{});
+  EXPECT_EQ(network_.Count<raft::RequestVote>(), 0u);
+}
+
+TEST_F(DriverTest, WhoIsRefusedAtTheDoorIsToldWhoLeads) {
+  Open({1, 2, 3}, {.mailbox_bytes_max = 0});
+  Hear(raft::Heartbeat{});
+  Refusal refusal;
+  partition_->Propose(
+      {}, Completion<session::Applied>([&](Reply<session::Applied> reply) {
+        refusal = std::move(reply.refusal);
+      }));
+  EXPECT_TRUE(absl::IsUnavailable(refusal.status)) << refusal.status;
+  EXPECT_EQ(refusal.leader, "api:1");
+  auto sink = std::make_shared<Sink>();
+  partition_->OpenQuery({}, sink);
+  ASSERT_TRUE(sink->ended.has_value());
+  EXPECT_EQ(sink->ended->leader, "api:1");
+}
+
+}  // namespace
+}  // namespace partition
