@@ -744,8 +744,10 @@ void Server::Impl::Drain() const {
 void Server::Impl::Stop() {
   if (std::exchange(stopped, true)) return;
   if (balancer != nullptr) balancer->Stop();
-  // While it still serves: a client then meets at most a short transfer.
+  // While it still serves: a client then meets at most a short transfer. What
+  // others hand it from here on it does not take.
   if (gateway != nullptr && in_cluster()) {
+    for (const auto& partition : host->All()) partition->Retire();
     cluster::HandOverAll(host->All(), options.drain_timeout_ns / 2);
   }
   if (gateway != nullptr) gateway->Close();

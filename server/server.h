@@ -57,10 +57,10 @@ class Server {
   // a leader; false if they do not in time.
   bool WaitUntilServing(uint64_t timeout_ns) const;
 
-  // Hands over what it leads, in half of `options.drain_timeout_ns` at most;
-  // refuses new work and ends all streams; gives calls in flight
-  // `options.drain_timeout_ns`; stops the partitions; drains and closes the
-  // store; joins the workers. May be called again.
+  // Leads nothing new, and hands over what it leads, in half of
+  // `options.drain_timeout_ns` at most; refuses new work and ends all streams;
+  // gives calls in flight `options.drain_timeout_ns`; stops the partitions;
+  // drains and closes the store; joins the workers. May be called again.
   //
   // The port stays open and refuses, as Unavailable, until the process or this
   // object ends: gRPC cancels what reaches a server that shuts down, and
