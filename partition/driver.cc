@@ -345,6 +345,7 @@ void Driver::Turn() {
     ProcessReady();
     RunReads();
     UpdateServing();
+    GoOnListing();
   }
   // Last, so that callers overlap the sync that ProcessReady queued.
   callers_.Finish();
@@ -747,6 +748,15 @@ void Driver::RunRead(QueryItem item) {
              opened.exhausted, ": too many stream queries are open"))});
   }
   callers_.Attach(item.stream, opened.id);
+}
+
+// A slice of a listing in which nothing lives is the last one of its turn:
+// others come in between.
+void Driver::GoOnListing() {
+  if (!state_machine_->has_ready_queries()) return;
+  Post([this] {
+    if (problem_.empty()) callers_.Handle(state_machine_->TakeEffects());
+  });
 }
 
 void Driver::OnTick() {

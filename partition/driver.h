@@ -141,6 +141,7 @@ class Driver : public Partition {
   void AskReads();
   void RunReads();
   void RunRead(QueryItem item);
+  void GoOnListing();
   void OnTick();
   void UpdateServing();
   bool disk_is_low() const {

@@ -233,5 +233,51 @@ TEST_F(DriverTest, WhoIsRefusedAtTheDoorIsToldWhoLeads) {
   EXPECT_EQ(sink->ended->leader, "api:1");
 }
 
+// However much of it is gone: others have their turns in between.
+TEST_F(DriverTest, AListingGoesOnASliceATurn) {
+  Ruin::dead = 5;
+  Ruin::slices = 0;
+  Open({2});
+  disk::Command open;
+  open.mutable_open_session()->set_timeout_ns(3'600'000'000'000);
+  const SessionId session = Propose(open).session;
+  disk::Command create;
+  disk::SessionCommand& body = *create.mutable_session_command();
+  body.set_session_id(session.value());
+  body.set_sequence_num(1);
+  body.set_input_hash(1);
+  body.mutable_create_primitive()->set_service("test.Ruin");
+  body.mutable_create_primitive()->set_name("rome");
+  std::optional<session::Applied> created;
+  partition_->Propose(
+      {.key = {session, session::SequenceNum(1)},
+       .bytes = create.SerializeAsString()},
+      Completion<session::Applied>([&](Reply<session::Applied> reply) {
+        ASSERT_TRUE(reply.ok()) << reply.refusal.status;
+        created = std::move(reply.value);
+      }));
+  Run();
+  ASSERT_TRUE(created.has_value());
+
+  auto sink = std::make_shared<Sink>();
+  const session::PrimitiveType& type = RuinRegistry().types()[0];
+  partition_->OpenQuery({.query = {.session = session,
+                                   .sequence = session::SequenceNum(2),
+                                   .primitive = PrimitiveId(created->index),
+                                   .type = &type,
+                                   .operation = &type.operations[0]}},
+                        sink);
+  uint64_t turns = 0;
+  uint64_t before = 0;
+  while (line_.RunOne()) {
+    EXPECT_LE(Ruin::slices - before, 1u);
+    before = Ruin::slices;
+    ++turns;
+  }
+  EXPECT_GE(turns, Ruin::dead);
+  EXPECT_EQ(Ruin::slices, Ruin::dead + 1);
+  EXPECT_EQ(sink->outputs, std::vector<std::string>{"alive"});
+}
+
 }  // namespace
 }  // namespace partition

@@ -49,8 +49,13 @@ LocalQueries::Read LocalQueries::ReadNext(QueryStreamId id) {
     return {.kind = kind};
   }
 
-  while (stream.outputs.empty() && stream.state == State::kListing) {
+  if (stream.outputs.empty() && stream.state == State::kListing) {
     ListSlice(stream);
+    if (stream.outputs.empty() && stream.state == State::kListing) {
+      // Whatever the slices cost, a turn of the partition has only one of them.
+      ready_.insert(id);
+      return {.kind = Read::Kind::kNothingYet};
+    }
   }
   if (!stream.outputs.empty()) {
     Result result = std::move(stream.outputs.front());

@@ -61,7 +61,8 @@ class LocalQueries {
     Result result;
   };
   // The next output. After kEnded or kOverflow the stream is gone; for one that
-  // is gone, kEnded.
+  // is gone, kEnded. Looks at one slice of a listing at most: if nothing in it
+  // is live, the answer is kNothingYet and the stream is ready at once.
   Read ReadNext(QueryStreamId id);
 
   // Its reader went away. Nothing happens if it is gone.
@@ -87,6 +88,7 @@ class LocalQueries {
   // Streams that got something to read, or ended, since they were last read
   // empty; each once, in the order of their ids.
   std::vector<QueryStreamId> TakeReady();
+  bool has_ready() const { return !ready_.empty(); }
 
   size_t size() const { return streams_.size(); }
   size_t size_of(SessionId session) const;

@@ -391,6 +391,9 @@ StateMachine::OpenedQuery StateMachine::OpenQuery(Query query) {
 OutputRead StateMachine::ReadQuery(QueryStreamId id) {
   return impl_->ReadQuery(id);
 }
+bool StateMachine::has_ready_queries() const {
+  return impl_->has_ready_queries();
+}
 void StateMachine::CloseQuery(QueryStreamId id) { impl_->CloseQuery(id); }
 void StateMachine::InterruptQueries() { impl_->InterruptQueries(); }
 uint64_t StateMachine::next_due_ns() const { return impl_->next_due_ns(); }

@@ -156,7 +156,8 @@ class StateMachine {
   // Applies the next entry. REQUIRES: log_index is one above the last.
   Applied Apply(const LogEntry& entry);
 
-  // What Apply made ready since the last call.
+  // What Apply, or a read that found nothing yet, made ready since the last
+  // call.
   Effects TakeEffects();
 
   // The first output of an open or answered command with a number above
@@ -178,8 +179,11 @@ class StateMachine {
   OpenedQuery OpenQuery(Query query);
 
   // The next output; each is read once. After kEnded or kOverflow the stream is
-  // gone.
+  // gone. A read does a bounded amount of work: a listing that comes upon
+  // nothing but rows that are gone answers kNothingYet, and is ready.
   OutputRead ReadQuery(QueryStreamId id);
+  // TakeEffects has queries that no entry need make ready.
+  bool has_ready_queries() const;
 
   // The caller went away.
   void CloseQuery(QueryStreamId id);

@@ -54,6 +54,7 @@ class StateMachine::Impl {
   QueryAnswer RunQuery(const Query& query) const;
   OpenedQuery OpenQuery(Query query);
   OutputRead ReadQuery(QueryStreamId id);
+  bool has_ready_queries() const { return queries_.has_ready(); }
   void CloseQuery(QueryStreamId id) { queries_.Close(id); }
   void InterruptQueries() { queries_.InterruptAll(); }
 
