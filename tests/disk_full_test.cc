@@ -40,9 +40,16 @@ bool EnterMountNamespace() {
   return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
+// Why a small disk cannot be made here; 0: it can.
+int no_mounts_errno = 0;
+
 class DiskFullTest : public testing::Test {
  protected:
   void SetUp() override {
+    // Seen by .ci/run, which takes no skipped test for a passed one.
+    if (no_mounts_errno != 0) {
+      GTEST_SKIP() << "no mount namespace here: " << strerror(no_mounts_errno);
+    }
     disk_ = directory_.path() + "/disk";
     std::filesystem::create_directory(disk_);
     ASSERT_EQ(mount("tmpfs", disk_.c_str(), "tmpfs", 0, "size=256m"), 0)
@@ -51,6 +58,7 @@ class DiskFullTest : public testing::Test {
   }
   void TearDown() override {
     server_ = nullptr;
+    if (no_mounts_errno != 0) return;
     umount2(disk_.c_str(), MNT_DETACH);
   }
 
@@ -157,10 +165,6 @@ TEST_F(DiskFullTest, AServerStartsOnAFullDisk) {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   // Before there is a second thread.
-  if (!tests::EnterMountNamespace()) {
-    std::cout << "no mount namespace here (" << strerror(errno)
-              << "): a small disk cannot be made, nothing was tested\n";
-    return EXIT_SUCCESS;
-  }
+  if (!tests::EnterMountNamespace()) tests::no_mounts_errno = errno;
   return RUN_ALL_TESTS();
 }
