@@ -17,6 +17,7 @@
 #include "base/status_macros.h"
 #include "server/cluster/cluster_spec.h"
 #include "server/flag_types.h"
+#include "server/transport/options.h"
 
 namespace server {
 namespace {
@@ -502,6 +503,9 @@ absl::Status SetCluster(const std::set<std::string>& set, Options& options) {
   return absl::OkStatus();
 }
 
+// More than a request costs in a mailbox beside its bytes.
+constexpr uint64_t kMailboxItemBytes = 1 << 10;
+
 absl::Status Validate(const Options& options) {
   RETURN_IF_ERROR(CheckAddress("listen", options.listen));
   RETURN_IF_ERROR(CheckAddress("peer_listen", options.peer_listen));
@@ -541,7 +545,19 @@ absl::Status Validate(const Options& options) {
   RETURN_IF_ERROR(require(
       options.partition.raft.entry_bytes_max <= options.request_bytes_max,
       "--entry_bytes_max is above --request_bytes_max"));
-  return require(options.request_bytes_max <= (uint64_t{1} << 30),
+  // What never fits would be refused for ever as if it might.
+  RETURN_IF_ERROR(
+      require(options.partition.raft.entry_bytes_max + kMailboxItemBytes <=
+                  options.partition.mailbox_bytes_max,
+              "--mailbox_bytes_max must be at least 1KiB above "
+              "--entry_bytes_max"));
+  RETURN_IF_ERROR(
+      require(limits.filter_bytes_max + kMailboxItemBytes <=
+                  options.partition.mailbox_keep_alive_bytes_max,
+              "--mailbox_keep_alive_bytes_max must be at least 1KiB above "
+              "--filter_bytes_max"));
+  // What other nodes do not take would never be replicated, or passed on.
+  return require(options.request_bytes_max <= transport::kPayloadBytesMax,
                  "--request_bytes_max is above 1GiB");
 }
 

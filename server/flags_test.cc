@@ -3,11 +3,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "absl/flags/reflection.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "session/limits.h"
 
 namespace server {
 namespace {
@@ -128,6 +130,11 @@ TEST_F(FlagsTest, WhatIsWrongIsSaidInOneLineThatNamesIt) {
       {{"--session_timeout_min=2h", "--session_timeout_max=1h"},
        "--session_timeout_min is above"},
       {{"--entry_bytes_max=8MiB"}, "--entry_bytes_max is above"},
+      {{"--entry_bytes_max=32MiB", "--request_bytes_max=64MiB"},
+       "--mailbox_bytes_max must be at least 1KiB above --entry_bytes_max"},
+      {{"--filter_bytes_max=8MiB"},
+       "--mailbox_keep_alive_bytes_max must be at least 1KiB above"},
+      {{"--request_bytes_max=1025MiB"}, "--request_bytes_max is above 1GiB"},
       {{"--unknown_session_code=ok"},
        "expected data_loss or permission_denied"},
       {{"--data_dir="}, "--data_dir is empty"},
@@ -142,6 +149,19 @@ TEST_F(FlagsTest, WhatIsWrongIsSaidInOneLineThatNamesIt) {
                 StatusIs(kInvalid,
                          AllOf(HasSubstr(bad.message), Not(HasSubstr("\n")))));
   }
+}
+
+// An entry that is appended and that no follower takes stops its partition.
+TEST_F(FlagsTest, WhateverMayBeAppendedIsTakenByOtherNodes) {
+  ASSERT_OK_AND_ASSIGN(
+      const CommandLine line,
+      ParseCommandLine({"--entry_bytes_max=1GiB", "--request_bytes_max=1GiB",
+                        "--mailbox_bytes_max=2GiB"}));
+  const uint64_t taken = line.options.transport.receive_bytes_max;
+  EXPECT_GT(taken, line.options.partition.raft.entry_bytes_max);
+  EXPECT_GT(taken, line.options.request_bytes_max);
+  EXPECT_GT(taken, session::ApplyLimits().session_cache_bytes_max);
+  EXPECT_LE(taken, uint64_t{std::numeric_limits<int>::max()});
 }
 
 TEST_F(FlagsTest, AMistakeInAConfigFileIsSaidWithItsLine) {

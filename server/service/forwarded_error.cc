@@ -20,7 +20,16 @@ Error ForwardedError(
   if (status.ok() || trailers.find("multiraft-outcome") != trailers.end()) {
     return error;
   }
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return error;
+  switch (status.error_code()) {
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return error;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+    case grpc::StatusCode::UNIMPLEMENTED:
+      error.refusal.outcome = partition::Outcome::kNotProposed;
+      return error;
+    default:
+      break;
+  }
   error.refusal.status = absl::UnavailableError(absl::StrCat(
       "node ", route.node.value(), ", which leads partition ",
       route.partition.value(), ", did not answer: ", status.error_message()));

@@ -15,7 +15,8 @@ namespace server::service {
 
 // What the leader's node said is passed on. Without our metadata it was gRPC
 // that failed the call: that is Unavailable, its outcome unknown unless the
-// request was never sent.
+// request was never sent. But what gRPC there refuses, it would refuse again
+// (ResourceExhausted: too large; Unimplemented: no such method in its version).
 Error ForwardedError(
     const grpc::Status& status,
     const std::multimap<grpc::string_ref, grpc::string_ref>& trailers,

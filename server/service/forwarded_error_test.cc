@@ -55,6 +55,16 @@ TEST(ForwardedErrorTest, WhatTheLeaderSaysIsPassedOn) {
   EXPECT_EQ(error.refusal.outcome, Outcome::kNotProposed);
 }
 
+// Drivers send what is Unavailable again, for a quarter of an hour.
+TEST(ForwardedErrorTest, WhatGrpcRefusesThereIsNotSentAgain) {
+  for (const auto code : {grpc::StatusCode::RESOURCE_EXHAUSTED,
+                          grpc::StatusCode::UNIMPLEMENTED}) {
+    const Error error = Forwarded(code, "Received message larger than max");
+    EXPECT_EQ(error.refusal.status.code(), static_cast<absl::StatusCode>(code));
+    EXPECT_EQ(error.refusal.outcome, Outcome::kNotProposed);
+  }
+}
+
 TEST(ForwardedErrorTest, ADeadlineStaysOne) {
   EXPECT_THAT(
       Forwarded(grpc::StatusCode::DEADLINE_EXCEEDED, "late").refusal.status,

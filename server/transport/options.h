@@ -14,6 +14,11 @@ namespace server::transport {
 inline constexpr uint32_t kVersionMin = 1;
 inline constexpr uint32_t kVersionMax = 1;
 
+// The largest entry, forwarded request or row of an image; whatever has a limit
+// of its own has a lower one. (A row may hold all results that a session has
+// not acknowledged: session::ApplyLimits.)
+inline constexpr uint64_t kPayloadBytesMax = uint64_t{1} << 30;
+
 // Who this node is. Messages from and to others are not taken (P45).
 struct Self {
   std::string cluster;
@@ -36,8 +41,10 @@ struct Options {
   // All that waits leaves as frames of about this size; a larger message is a
   // frame of its own.
   uint64_t frame_bytes_max = 1 << 20;
-  // A frame above this is refused by its receiver.
-  uint64_t receive_bytes_max = 64 << 20;
+  // A frame, or a forwarded request, above this is refused by its receiver:
+  // what is sent and never taken is sent for ever, so nothing is above it. Not
+  // a flag.
+  uint64_t receive_bytes_max = kPayloadBytesMax + (64 << 20);
 
   // Rows of images, sent by this node to all others together.
   uint64_t image_bytes_per_second = 64 << 20;
