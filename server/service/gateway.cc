@@ -134,7 +134,7 @@ std::shared_ptr<const void> Gateway::TakeQueryStream() {
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseStream(
     grpc::CallbackServerContext& context, partition::Refusal refusal) {
-  if (absl::IsUnavailable(refusal.status)) {
+  if (absl::IsUnavailable(refusal.status) && !(door_.for_nodes && closed())) {
     return HoldAndRefuse(context, streams_, timer_, options_.stream_hold_ns,
                          {.refusal = std::move(refusal)});
   }

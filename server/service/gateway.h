@@ -92,7 +92,9 @@ class Gateway {
   // gone; null: query_streams_max are taken.
   std::shared_ptr<const void> TakeQueryStream();
 
-  // Refuses a stream; one that may pass later is held first.
+  // Refuses a stream; one that may pass later is held first, unless another
+  // node asks while this one stops: that one paces itself, and looks for the
+  // next leader.
   grpc::ServerWriteReactor<grpc::ByteBuffer>* RefuseStream(
       grpc::CallbackServerContext& context, partition::Refusal refusal);
 

@@ -433,6 +433,33 @@ TEST_F(ServiceTest, AStreamOfAPartitionElsewhereIsHeldBeforeItIsRefused) {
   EXPECT_THAT(status.error_message(), HasSubstr("partition 2"));
 }
 
+// A driver opens a stream that ends at once again at once, until the process is
+// gone.
+TEST_F(ServiceTest, AStreamIsHeldAlsoWhenAllOthersEnd) {
+  auto stub = map::Map::NewStub(channel_);
+  map::EventsRequest request = Events();
+  request.mutable_headers()
+      ->mutable_operation()
+      ->mutable_session()
+      ->mutable_session()
+      ->mutable_partition()
+      ->set_partition_id(2);
+  auto before = stub->Events(&context_, request);
+  timer_.WaitForTasks(1);
+  gateway_.streams().EndAll(
+      {.refusal = {.status = absl::DataLossError("the end")}});
+  grpc::ClientContext context;
+  auto after = stub->Events(&context, request);
+  timer_.WaitForTasks(2);
+  timer_.RunOne();
+  timer_.RunOne();
+  for (auto* const reader : {before.get(), after.get()}) {
+    map::EventsResponse response;
+    EXPECT_FALSE(reader->Read(&response));
+    EXPECT_THAT(reader->Finish().error_message(), HasSubstr("partition 2"));
+  }
+}
+
 TEST_F(ServiceTest, AStreamRefusedSoonAfterItsOpeningIsHeldBeforeItEnds) {
   auto stub = map::Map::NewStub(channel_);
   auto reader = stub->Events(&context_, Events());

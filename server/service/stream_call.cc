@@ -20,6 +20,14 @@ class PlainStream : public StreamCall {
   }
 };
 
+class HeldStream : public PlainStream {
+ public:
+  using PlainStream::PlainStream;
+
+ private:
+  bool is_held() const override { return true; }
+};
+
 Error Cancelled() {
   return {.refusal = {.status = absl::CancelledError("the call was cancelled"),
                       .outcome = partition::Outcome::kUnknown}};
@@ -33,7 +41,9 @@ void OpenStreams::EndAll(const Error& error) {
     base::MutexLock lock(mu_);
     ended_ = error;
     for (auto& [pointer, weak] : streams_) {
-      if (auto stream = weak.lock()) streams.push_back(std::move(stream));
+      auto stream = weak.lock();
+      if (stream == nullptr || stream->is_held()) continue;
+      streams.push_back(std::move(stream));
     }
   }
   for (const std::shared_ptr<StreamCall>& stream : streams) stream->End(error);
@@ -49,7 +59,7 @@ void OpenStreams::Add(const std::shared_ptr<StreamCall>& stream) {
   {
     base::MutexLock lock(mu_);
     streams_[stream.get()] = stream;
-    ended = ended_;
+    if (!stream->is_held()) ended = ended_;
   }
   if (ended.has_value()) stream->End(*ended);
 }
@@ -140,7 +150,7 @@ void StreamCall::FinishWith(const Error& error) {
 grpc::ServerWriteReactor<grpc::ByteBuffer>* HoldAndRefuse(
     grpc::CallbackServerContext& context, OpenStreams& streams,
     partition::Executor& timer, uint64_t hold_ns, Error error) {
-  auto stream = StreamCall::Start<PlainStream>(context, streams);
+  auto stream = StreamCall::Start<HeldStream>(context, streams);
   timer.PostAfter(hold_ns, [weak = std::weak_ptr<StreamCall>(stream),
                             error = std::move(error)] {
     if (auto held = weak.lock()) held->End(error);

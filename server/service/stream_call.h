@@ -1,7 +1,9 @@
 // StreamCall is one server-streaming RPC: at most one write in flight, no
 // queue, and ended exactly once. What it sends is its subclass's.
 //
-// OpenStreams is all of them, so that a server that stops can end them.
+// OpenStreams is all of them, so that a server that stops can end them. Streams
+// that are held before they are refused stay until their time is over, also
+// then: a driver would open them again at once (semantics 8.4).
 //
 // Thread-safe. A StreamCall lives until gRPC is done with it and everyone who
 // holds it has let go.
@@ -29,7 +31,8 @@ class StreamCall;
 
 class OpenStreams {
  public:
-  // Ends all streams, and from now on each new one, with `error`.
+  // Ends all streams, and from now on each new one, with `error`; but for those
+  // that wait for their refusal.
   void EndAll(const Error& error) ABSL_LOCKS_EXCLUDED(mu_);
 
   size_t size() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -47,6 +50,8 @@ class OpenStreams {
 
 class StreamCall : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                    public std::enable_shared_from_this<StreamCall> {
+  friend class OpenStreams;
+
  public:
   // Makes a T(context, streams, arguments...) that gRPC holds until it is done.
   // `context` is gRPC's; `streams` must outlive the call.
@@ -72,6 +77,8 @@ class StreamCall : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // flight.
   void Send(absl::string_view message) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Waits for its refusal: not for OpenStreams::EndAll.
+  virtual bool is_held() const { return false; }
   // The message was sent: another one may follow.
   virtual void Writable() {}
   // The call is over. Once.
