@@ -209,6 +209,10 @@ OPTION(server::Bytes, entry_bytes_max, partition.raft.entry_bytes_max,
        "The largest command in the log.");
 OPTION(uint32_t, streams_per_connection_max, streams_per_connection_max,
        "Calls that one connection may have open.");
+OPTION(server::Nanos, client_keep_alive, client_keep_alive_ns,
+       "A client's connection without a word for so long is pinged,");
+OPTION(server::Nanos, client_keep_alive_timeout, client_keep_alive_timeout_ns,
+       "and closed if nothing comes back in this time.");
 OPTION(server::Bytes, mailbox_bytes_max, partition.mailbox_bytes_max,
        "Requests of one partition that wait for their turn.");
 OPTION(server::Bytes, mailbox_keep_alive_bytes_max,
@@ -249,6 +253,9 @@ OPTION(uint64_t, session_query_streams_max,
        "Stream queries that a session has open in one partition of this node.");
 OPTION(uint64_t, query_streams_max, service.query_streams_max,
        "Stream queries that are open on this node.");
+OPTION(uint64_t, watches_max, service.watches_max,
+       "Watches of partitions (Partition.Watch) and of health that are open on "
+       "this node.");
 OPTION(uint64_t, acknowledgements_max, partition.limits.acknowledgements_max,
        "Streams that one KeepAlive acknowledges.");
 

@@ -75,6 +75,12 @@ struct Options {
   uint64_t request_bytes_max = 4 << 20;
   uint32_t streams_per_connection_max = 100'000;
 
+  // A client's connection is pinged after so long without a word from it, and
+  // given up so long after a ping that nobody answers: a client that is gone
+  // without a word keeps its streams no longer.
+  uint64_t client_keep_alive_ns = 30'000'000'000;
+  uint64_t client_keep_alive_timeout_ns = 20'000'000'000;
+
   transport::Options transport;
 
   // Serves all partitions; id and node are set by the server.

@@ -60,6 +60,10 @@ namespace {
 // Clients that ping more often than this are told to calm down.
 constexpr int kPingIntervalMs = 10'000;
 
+int Millis(uint64_t ns) {
+  return static_cast<int>(std::min<uint64_t>(ns / 1'000'000, 1'000'000'000));
+}
+
 // How often WaitUntilServing looks.
 constexpr int64_t kLookEveryNs = 1'000'000;
 
@@ -643,6 +647,12 @@ absl::Status Server::Impl::Listen() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             Millis(options.client_keep_alive_ns));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             Millis(options.client_keep_alive_timeout_ns));
+  // An open stream may be silent for hours.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(
       GRPC_ARG_MAX_CONCURRENT_STREAMS,
       static_cast<int>(options.streams_per_connection_max));

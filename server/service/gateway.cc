@@ -42,7 +42,9 @@ Gateway::Gateway(const Options& options, Directory directory,
       authorizer_(authorizer),
       timer_(timer),
       clock_(clock),
-      door_(door) {}
+      door_(door),
+      query_streams_(options.query_streams_max),
+      watches_(options.watches_max) {}
 
 Caller Gateway::CallerOf(const grpc::CallbackServerContext& context) const {
   return {
@@ -124,12 +126,12 @@ void Gateway::Close() {
   streams_.EndAll({.refusal = Unavailable("the server is shutting down")});
 }
 
-std::shared_ptr<const void> Gateway::TakeQueryStream() {
-  if (query_streams_.fetch_add(1) >= options_.query_streams_max) {
-    query_streams_.fetch_sub(1);
-    return nullptr;
-  }
-  return {this, [this](const void*) { query_streams_.fetch_sub(1); }};
+grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseWatch(
+    grpc::CallbackServerContext& context) {
+  return RejectStream(
+      context, streams_,
+      absl::ResourceExhaustedError(
+          absl::StrCat("watches_max: ", watches_.max(), " watches are open")));
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseStream(

@@ -25,6 +25,7 @@
 #include "server/service/authorizer.h"
 #include "server/service/forwarder.h"
 #include "server/service/options.h"
+#include "server/service/places.h"
 #include "server/service/primitive_stream.h"
 #include "server/service/stream_call.h"
 #include "server/service/unary_call.h"
@@ -88,9 +89,11 @@ class Gateway {
   void Close();
   bool closed() const { return closed_.load(); }
 
-  // A place among the node's stream queries, held until the last share of it is
-  // gone; null: query_streams_max are taken.
-  std::shared_ptr<const void> TakeQueryStream();
+  // The node's stream queries, and its watches: each takes a place.
+  Places& query_streams() { return query_streams_; }
+  Places& watches() { return watches_; }
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* RefuseWatch(
+      grpc::CallbackServerContext& context);
 
   // Refuses a stream; one that may pass later is held first, unless another
   // node asks while this one stops: that one paces itself, and looks for the
@@ -127,7 +130,8 @@ class Gateway {
   const Door door_;
   OpenStreams streams_;
   std::atomic<bool> closed_ = false;
-  std::atomic<uint64_t> query_streams_ = 0;
+  Places query_streams_;
+  Places watches_;
 };
 
 }  // namespace server::service

@@ -13,9 +13,6 @@ namespace {
 using ::grpc::health::v1::HealthCheckRequest;
 using ::grpc::health::v1::HealthCheckResponse;
 
-// A partition tells nobody when it begins to serve, so watches look.
-constexpr uint64_t kLookEveryNs = 100'000'000;
-
 std::string Encode(HealthCheckResponse::ServingStatus status) {
   HealthCheckResponse response;
   response.set_status(status);
@@ -28,62 +25,15 @@ HealthCheckResponse::ServingStatus StatusOf(std::optional<bool> serving) {
                   : HealthCheckResponse::NOT_SERVING;
 }
 
-class HealthWatch : public StreamCall {
- public:
-  HealthWatch(grpc::CallbackServerContext& context, OpenStreams& streams,
-              const HealthService& service, std::string name,
-              partition::Executor& timer)
-      : StreamCall(context, streams),
-        service_(service),
-        name_(std::move(name)),
-        timer_(timer) {}
-
-  // Sends the state if it is new, and looks again later.
-  void Look() {
-    const auto status = StatusOf(service_.Serving(name_));
-    bool send = false;
-    {
-      base::MutexLock lock(mu_);
-      if (gone_) return;
-      if (!sending_ && status != last_) {
-        last_ = status;
-        sending_ = send = true;
-      }
-    }
-    if (send) Send(Encode(status));
-    timer_.PostAfter(kLookEveryNs, [weak = weak_from_this()] {
-      if (auto held = weak.lock()) {
-        static_cast<HealthWatch&>(*held).Look();
-      }
-    });
-  }
-
- private:
-  void Writable() override {
-    base::MutexLock lock(mu_);
-    sending_ = false;
-  }
-  void Gone() override {
-    base::MutexLock lock(mu_);
-    gone_ = true;
-  }
-
-  const HealthService& service_;
-  const std::string name_;
-  partition::Executor& timer_;
-
-  base::Mutex mu_;
-  bool sending_ ABSL_GUARDED_BY(mu_) = false;
-  bool gone_ ABSL_GUARDED_BY(mu_) = false;
-  std::optional<HealthCheckResponse::ServingStatus> last_ ABSL_GUARDED_BY(mu_);
-};
-
 }  // namespace
 
 HealthService::HealthService(std::set<std::string> services, Gateway& gateway)
     : RawService("grpc.health.v1.Health"),
       services_(std::move(services)),
-      gateway_(gateway) {
+      gateway_(gateway),
+      watches_(HealthWatches::Make(
+          [this](const std::string& name) { return StatusOf(Serving(name)); },
+          gateway.timer())) {
   AddUnary("Check", {.unknown_session = absl::StatusCode::kNotFound},
            [this](const std::shared_ptr<UnaryCall>& call,
                   absl::string_view request) { Check(call, request); });
@@ -129,10 +79,10 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HealthService::Watch(
         context, gateway_.streams(),
         absl::InvalidArgumentError("the request does not decode"));
   }
-  auto watch = StreamCall::Start<HealthWatch>(
-      context, gateway_.streams(), *this, request.service(), gateway_.timer());
-  watch->Look();
-  return watch.get();
+  std::shared_ptr<const void> place = gateway_.watches().Take();
+  if (place == nullptr) return gateway_.RefuseWatch(context);
+  return watches_->Open(context, gateway_.streams(), request.service(),
+                        std::move(place));
 }
 
 }  // namespace server::service

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "server/service/gateway.h"
+#include "server/service/health_watches.h"
 #include "server/service/raw_service.h"
 
 namespace server::service {
@@ -30,6 +31,7 @@ class HealthService : public RawService {
 
   const std::set<std::string> services_;
   Gateway& gateway_;
+  const std::shared_ptr<HealthWatches> watches_;
 };
 
 }  // namespace server::service

@@ -97,6 +97,7 @@ void LeaderWatch::Writable() {
 }
 
 void LeaderWatch::Gone() {
+  place_.reset();
   std::optional<uint64_t> listener;
   {
     base::MutexLock lock(mu_);

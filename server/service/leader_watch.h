@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "base/clock.h"
@@ -22,14 +23,15 @@ namespace server::service {
 
 class LeaderWatch : public StreamCall {
  public:
-  // `clock` must outlive the call.
+  // `clock` must outlive the call. `place` is given back with it.
   LeaderWatch(grpc::CallbackServerContext& context, OpenStreams& streams,
               const std::shared_ptr<partition::Partition>& partition,
-              base::Clock& clock)
+              base::Clock& clock, std::shared_ptr<const void> place)
       : StreamCall(context, streams),
         id_(partition->id()),
         partition_(partition),
-        clock_(clock) {}
+        clock_(clock),
+        place_(std::move(place)) {}
 
   // Starts to listen. Once.
   void Subscribe();
@@ -44,6 +46,7 @@ class LeaderWatch : public StreamCall {
   const base::PartitionId id_;
   const std::weak_ptr<partition::Partition> partition_;
   base::Clock& clock_;
+  std::shared_ptr<const void> place_;  // Until Gone.
 
   base::Mutex mu_;
   bool sending_ ABSL_GUARDED_BY(mu_) = false;

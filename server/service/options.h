@@ -26,6 +26,10 @@ struct Options {
   // ResourceExhausted.
   uint64_t query_streams_max = 10'000;
 
+  // Watches of partitions and of health that clients have open on this node.
+  // More: ResourceExhausted.
+  uint64_t watches_max = 10'000;
+
   // A stream that cannot be served is held this long before it is refused:
   // drivers open it again without a pause (semantics 8.4).
   uint64_t stream_hold_ns = 1'500'000'000;

@@ -221,8 +221,11 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* PartitionService::Watch(
                 .rpc = "Watch",
                 .partition = base::PartitionId(request.partition_id())});
   if (!entered.ok()) return gateway_.RefuseStream(context, entered.refusal);
+  std::shared_ptr<const void> place = gateway_.watches().Take();
+  if (place == nullptr) return gateway_.RefuseWatch(context);
   auto watch = StreamCall::Start<LeaderWatch>(context, gateway_.streams(),
-                                              entered.value, gateway_.clock());
+                                              entered.value, gateway_.clock(),
+                                              std::move(place));
   watch->Subscribe();
   return watch.get();
 }

@@ -274,7 +274,7 @@ PrimitiveService::StreamReactor* PrimitiveService::QueryStream(
   if (entered.partition == nullptr) {
     return gateway_.RefuseStream(context, std::move(entered.refusal));
   }
-  std::shared_ptr<const void> place = gateway_.TakeQueryStream();
+  std::shared_ptr<const void> place = gateway_.query_streams().Take();
   if (place == nullptr) {
     return gateway_.RefuseStream(
         context,

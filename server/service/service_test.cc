@@ -9,6 +9,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "atomix/multiraft/counter/v1/service.grpc.pb.h"
 #include "atomix/multiraft/map/v1/service.grpc.pb.h"
@@ -63,7 +64,7 @@ class ServiceTest : public ::testing::Test {
  protected:
   ServiceTest()
       : gateway_(
-            Options{},
+            Options{.watches_max = 2},
             {.find =
                  [this](base::PartitionId id) {
                    return id == partition_->id() ? partition_ : nullptr;
@@ -621,6 +622,65 @@ TEST_F(ServiceTest, HealthFollowsThePartitions) {
   }
   EXPECT_TRUE(change.get());
   EXPECT_EQ(response.status(), health::HealthCheckResponse::SERVING);
+}
+
+TEST_F(ServiceTest, HowManyWatchesAreOpenIsBounded) {
+  partition_->SetLeader({.term = raft::Term(2), .leader = raft::ReplicaId(7)});
+  auto partitions = v1::Partition::NewStub(channel_);
+  v1::WatchPartitionRequest request;
+  request.set_partition_id(1);
+  v1::WatchPartitionResponse response;
+  auto first = partitions->Watch(&context_, request);
+  ASSERT_TRUE(first->Read(&response));
+
+  namespace health = ::grpc::health::v1;
+  auto healths = health::Health::NewStub(channel_);
+  health::HealthCheckResponse state;
+  grpc::ClientContext second_context;
+  auto second = healths->Watch(&second_context, {});
+  ASSERT_TRUE(second->Read(&state));
+
+  // Both kinds take from the same places.
+  grpc::ClientContext third_context;
+  auto third = healths->Watch(&third_context, {});
+  EXPECT_FALSE(third->Read(&state));
+  EXPECT_EQ(third->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  grpc::ClientContext fourth_context;
+  auto fourth = partitions->Watch(&fourth_context, request);
+  EXPECT_FALSE(fourth->Read(&response));
+  EXPECT_EQ(fourth->Finish().error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+
+  context_.TryCancel();
+  EXPECT_FALSE(first->Read(&response));
+  partition_->WaitForListeners(0);
+  grpc::ClientContext fifth_context;
+  auto fifth = partitions->Watch(&fifth_context, request);
+  EXPECT_TRUE(fifth->Read(&response));
+  for (auto* const context : {&second_context, &fifth_context}) {
+    context->TryCancel();
+  }
+}
+
+// However many watches there are, the timer has one task for them.
+TEST_F(ServiceTest, AllHealthWatchesAreLookedAtTogether) {
+  namespace health = ::grpc::health::v1;
+  auto stub = health::Health::NewStub(channel_);
+  health::HealthCheckResponse response;
+  grpc::ClientContext second_context;
+  auto first = stub->Watch(&context_, {});
+  auto second = stub->Watch(&second_context, {});
+  ASSERT_TRUE(first->Read(&response));
+  ASSERT_TRUE(second->Read(&response));
+  EXPECT_EQ(timer_.tasks(), 1u);
+  for (auto* const context : {&context_, &second_context}) {
+    context->TryCancel();
+  }
+  first->Finish();
+  second->Finish();
+  while (gateway_.streams().size() != 0) std::this_thread::yield();
+  timer_.RunOne();
+  EXPECT_EQ(timer_.tasks(), 0u);
 }
 
 TEST_F(ServiceTest, AdminTellsOfNodeAndPartitions) {

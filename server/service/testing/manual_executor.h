@@ -40,6 +40,10 @@ class ManualExecutor : public partition::Executor {
     task();
   }
 
+  size_t tasks() {
+    base::MutexLock lock(mu_);
+    return tasks_.size();
+  }
   void WaitForTasks(size_t count) {
     base::MutexLock lock(mu_);
     while (tasks_.size() < count) added_.Wait(mu_);
