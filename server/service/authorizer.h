@@ -27,7 +27,9 @@ struct DecodedOperation {
   absl::string_view rpc;      // "Put"
   bool writes = false;        // It goes through the log.
   base::PartitionId partition;
-  session::SessionId session;      // 0 in OpenSession and Watch.
+  // It is done in `session`, which is not 0. Not so OpenSession and Watch.
+  bool in_session = false;
+  session::SessionId session;
   session::PrimitiveId primitive;  // 0 unless it is about one.
   // CreatePrimitive only: what it opens.
   absl::string_view primitive_namespace;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/service/forwarded_request.h"
 #include "server/service/luggage.h"
 
 namespace server::service {
@@ -28,8 +29,11 @@ std::string Metadata(const grpc::CallbackServerContext& context,
   return std::string(found->second.data(), found->second.size());
 }
 
-std::string MethodOf(const DecodedOperation& operation) {
-  return absl::StrCat("/", operation.service, "/", operation.rpc);
+ForwardedRequest RequestOf(const DecodedOperation& operation,
+                           absl::string_view bytes) {
+  return {.method = absl::StrCat("/", operation.service, "/", operation.rpc),
+          .bytes = std::string(bytes),
+          .partition = operation.partition};
 }
 
 }  // namespace
@@ -53,44 +57,45 @@ Caller Gateway::CallerOf(const grpc::CallbackServerContext& context) const {
       .trace_context = Metadata(context, kTraceParent)};
 }
 
-bool Gateway::CanServe(const DecodedOperation& operation) const {
+bool Gateway::IsForElsewhere(const DecodedOperation& operation) const {
+  if (door_.forwarder == nullptr || closed()) return false;
   const auto here = directory_.find(operation.partition);
-  if (here == nullptr) return false;
-  return operation.writes ? here->serving() : here->available();
+  if (here == nullptr) return true;
+  return operation.writes ? !here->serving() : !here->available();
 }
 
-bool Gateway::Forward(const std::shared_ptr<UnaryCall>& call,
-                      const DecodedOperation& operation,
-                      absl::string_view bytes) {
-  if (door_.forwarder == nullptr || closed() || CanServe(operation)) {
-    return false;
-  }
-  // Without a leader anywhere it is refused here.
-  const std::optional<transport::Route> route =
-      door_.forwarder->Elsewhere(operation.partition);
-  if (!route.has_value()) return false;
-  door_.forwarder->Forward(call,
-                           {.method = MethodOf(operation),
-                            .bytes = std::string(bytes),
-                            .partition = operation.partition},
-                           *route);
-  return true;
-}
-
-grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::ForwardStream(
-    grpc::CallbackServerContext& context, const DecodedOperation& operation,
+std::shared_ptr<partition::Partition> Gateway::Route(
+    const std::shared_ptr<UnaryCall>& call, const DecodedOperation& operation,
     absl::string_view bytes) {
-  if (door_.forwarder == nullptr || closed() || CanServe(operation)) {
-    return nullptr;
+  if (IsForElsewhere(operation)) {
+    const std::optional<transport::Route> route =
+        door_.forwarder->Elsewhere(operation.partition);
+    if (route.has_value()) {
+      door_.forwarder->Forward(call, RequestOf(operation, bytes), *route);
+      return nullptr;
+    }
+    // Without a leader anywhere it is refused here.
   }
-  // An election may take twice its timeout.
-  return door_.forwarder->ForwardStream(
-      context, streams_,
-      {.request = {.method = MethodOf(operation),
-                   .bytes = std::string(bytes),
-                   .partition = operation.partition},
-       .numbered = operation.writes,
-       .hold_ns = 2 * options_.stream_hold_ns});
+  auto entered = Enter(call->context(), operation);
+  if (entered.ok()) return entered.value;
+  call->Fail({.refusal = std::move(entered.refusal)});
+  return nullptr;
+}
+
+Gateway::StreamRoute Gateway::RouteStream(grpc::CallbackServerContext& context,
+                                          const DecodedOperation& operation,
+                                          absl::string_view bytes) {
+  if (IsForElsewhere(operation)) {
+    return {.reactor = door_.forwarder->ForwardStream(
+                context, streams_,
+                {.request = RequestOf(operation, bytes),
+                 .numbered = operation.writes,
+                 // An election may take twice its timeout.
+                 .hold_ns = 2 * options_.stream_hold_ns})};
+  }
+  auto entered = Enter(context, operation);
+  if (entered.ok()) return {.here = entered.value};
+  return {.reactor = RefuseStream(context, std::move(entered.refusal))};
 }
 
 partition::Refusal Gateway::Admit(const grpc::CallbackServerContext& context,
@@ -109,6 +114,9 @@ partition::Reply<std::shared_ptr<partition::Partition>> Gateway::Enter(
     return {.refusal = Unavailable(absl::StrCat("partition ",
                                                 operation.partition.value(),
                                                 " is not on this node"))};
+  }
+  if (operation.in_session && operation.session == session::SessionId(0)) {
+    return {.refusal = partition::UnknownSession()};
   }
   return {.value = std::move(found)};
 }

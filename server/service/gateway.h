@@ -61,21 +61,27 @@ class Gateway {
       : Gateway(options, std::move(directory), authorizer, timer, clock,
                 Door{}) {}
 
-  // Passes a request on to the node that leads its partition, unless it can be
-  // served here: a read by any replica, a write by the leader. True: the call
-  // is taken care of, and what may be asked is checked there. `bytes` are the
-  // request's.
-  bool Forward(const std::shared_ptr<UnaryCall>& call,
-               const DecodedOperation& operation, absl::string_view bytes);
-
-  // As Forward, for a stream; a write has numbered outputs. Null: it is for
-  // here. A stream whose partition has no leader waits for one (semantics 8.4).
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* ForwardStream(
-      grpc::CallbackServerContext& context, const DecodedOperation& operation,
+  // Takes a request where it belongs: to its partition here (a read to any
+  // replica, a write to the leader), or, as `bytes`, to the node that leads it,
+  // where it is checked whether it may. Null: it was passed on, or refused; the
+  // call is taken care of.
+  std::shared_ptr<partition::Partition> Route(
+      const std::shared_ptr<UnaryCall>& call, const DecodedOperation& operation,
       absl::string_view bytes);
 
-  // The partition an operation is for, if its caller may. Who keeps it over
-  // time keeps a weak_ptr: it may be removed from this node.
+  // As Route, for a stream, whose outputs are numbered if it writes. One whose
+  // partition has no leader waits for one (semantics 8.4).
+  struct StreamRoute {
+    std::shared_ptr<partition::Partition> here;
+    // Null if it is for here; otherwise what takes care of the call.
+    grpc::ServerWriteReactor<grpc::ByteBuffer>* reactor = nullptr;
+  };
+  StreamRoute RouteStream(grpc::CallbackServerContext& context,
+                          const DecodedOperation& operation,
+                          absl::string_view bytes);
+
+  // The partition an operation is for, if it is here and its caller may. Who
+  // keeps it over time keeps a weak_ptr: it may be removed from this node.
   partition::Reply<std::shared_ptr<partition::Partition>> Enter(
       const grpc::CallbackServerContext& context,
       const DecodedOperation& operation);
@@ -117,8 +123,8 @@ class Gateway {
 
  private:
   Caller CallerOf(const grpc::CallbackServerContext& context) const;
-  // Whether the partition, if it is here at all, can do it.
-  bool CanServe(const DecodedOperation& operation) const;
+  // It is for another node: the partition, if it is here at all, cannot do it.
+  bool IsForElsewhere(const DecodedOperation& operation) const;
   partition::Refusal Admit(const grpc::CallbackServerContext& context,
                            const DecodedOperation& operation);
 

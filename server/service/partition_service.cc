@@ -14,6 +14,8 @@ namespace {
 namespace v1 = ::atomix::multiraft::v1;
 using Kind = partition::CommandRequest::Kind;
 
+constexpr char kService[] = "atomix.multiraft.v1.Partition";
+
 absl::Status CheckPartition(absl::string_view field, uint32_t partition_id) {
   if (partition_id != 0) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -77,10 +79,26 @@ void RejectOfSession(partition::Partition& partition,
           }));
 }
 
+// What a request {headers, input} asks for.
+template <class Message>
+DecodedOperation Write(absl::string_view rpc, const Message& request) {
+  return {.service = kService,
+          .rpc = rpc,
+          .writes = true,
+          .partition = base::PartitionId(request.headers().partition_id())};
+}
+template <class Message>
+DecodedOperation WriteInSession(absl::string_view rpc, const Message& request) {
+  DecodedOperation operation = Write(rpc, request);
+  operation.in_session = true;
+  operation.session = session::SessionId(request.input().session_id());
+  return operation;
+}
+
 }  // namespace
 
 PartitionService::PartitionService(Gateway& gateway)
-    : RawService("atomix.multiraft.v1.Partition"), gateway_(gateway) {
+    : RawService(kService), gateway_(gateway) {
   AddUnary("OpenSession", {.repeatable = false},
            [this](const std::shared_ptr<UnaryCall>& call,
                   absl::string_view request) { OpenSession(call, request); });
@@ -101,27 +119,14 @@ void PartitionService::OpenSession(const std::shared_ptr<UnaryCall>& call,
                                    absl::string_view bytes) {
   v1::OpenSessionRequest request;
   if (!Decode(call, bytes, request)) return;
-  if (gateway_.Forward(
-          call,
-          {.service = name(),
-           .rpc = "OpenSession",
-           .writes = true,
-           .partition = base::PartitionId(request.headers().partition_id())},
-          bytes)) {
-    return;
-  }
-  const auto entered = gateway_.Enter(
-      call->context(),
-      {.service = name(),
-       .rpc = "OpenSession",
-       .writes = true,
-       .partition = base::PartitionId(request.headers().partition_id())});
-  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  const auto partition =
+      gateway_.Route(call, Write("OpenSession", request), bytes);
+  if (partition == nullptr) return;
   absl::StatusOr<std::string> command =
       OpenSessionCommand(request.input(), gateway_.options().limits);
   if (!command.ok()) return call->Reject(std::move(command).status());
   Propose<v1::OpenSessionResponse>(
-      *entered.value, Kind::kOpenSession, *std::move(command), call,
+      *partition, Kind::kOpenSession, *std::move(command), call,
       [](const session::Applied& applied, v1::OpenSessionResponse& response) {
         response.mutable_output()->set_session_id(applied.session.value());
       });
@@ -131,35 +136,17 @@ void PartitionService::KeepAlive(const std::shared_ptr<UnaryCall>& call,
                                  absl::string_view bytes) {
   v1::KeepAliveRequest request;
   if (!Decode(call, bytes, request)) return;
-  if (gateway_.Forward(
-          call,
-          {.service = name(),
-           .rpc = "KeepAlive",
-           .writes = true,
-           .partition = base::PartitionId(request.headers().partition_id())},
-          bytes)) {
-    return;
-  }
-  const session::SessionId session(request.input().session_id());
-  auto entered = gateway_.Enter(
-      call->context(),
-      {.service = name(),
-       .rpc = "KeepAlive",
-       .writes = true,
-       .partition = base::PartitionId(request.headers().partition_id()),
-       .session = session});
-  if (entered.ok() && session == session::SessionId(0)) {
-    entered.refusal = partition::UnknownSession();
-  }
-  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  const DecodedOperation operation = WriteInSession("KeepAlive", request);
+  const auto partition = gateway_.Route(call, operation, bytes);
+  if (partition == nullptr) return;
   absl::StatusOr<std::string> command =
       KeepAliveCommand(request.input(), gateway_.options().limits);
   if (!command.ok()) {
-    return RejectOfSession(*entered.value, session, std::move(command).status(),
-                           call);
+    return RejectOfSession(*partition, operation.session,
+                           std::move(command).status(), call);
   }
   Propose<v1::KeepAliveResponse>(
-      *entered.value, Kind::kKeepAlive, *std::move(command), call,
+      *partition, Kind::kKeepAlive, *std::move(command), call,
       [](const session::Applied&, v1::KeepAliveResponse&) {});
 }
 
@@ -167,29 +154,11 @@ void PartitionService::CloseSession(const std::shared_ptr<UnaryCall>& call,
                                     absl::string_view bytes) {
   v1::CloseSessionRequest request;
   if (!Decode(call, bytes, request)) return;
-  if (gateway_.Forward(
-          call,
-          {.service = name(),
-           .rpc = "CloseSession",
-           .writes = true,
-           .partition = base::PartitionId(request.headers().partition_id())},
-          bytes)) {
-    return;
-  }
-  const session::SessionId session(request.input().session_id());
-  auto entered = gateway_.Enter(
-      call->context(),
-      {.service = name(),
-       .rpc = "CloseSession",
-       .writes = true,
-       .partition = base::PartitionId(request.headers().partition_id()),
-       .session = session});
-  if (entered.ok() && session == session::SessionId(0)) {
-    entered.refusal = partition::UnknownSession();
-  }
-  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  const auto partition =
+      gateway_.Route(call, WriteInSession("CloseSession", request), bytes);
+  if (partition == nullptr) return;
   Propose<v1::CloseSessionResponse>(
-      *entered.value, Kind::kCloseSession, CloseSessionCommand(request.input()),
+      *partition, Kind::kCloseSession, CloseSessionCommand(request.input()),
       call, [](const session::Applied&, v1::CloseSessionResponse&) {});
 }
 
@@ -207,25 +176,18 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* PartitionService::Watch(
                                  {.status = std::move(status),
                                   .outcome = partition::Outcome::kNotProposed});
   }
-  if (auto* const elsewhere = gateway_.ForwardStream(
-          context,
-          {.service = name(),
-           .rpc = "Watch",
-           .writes = false,
-           .partition = base::PartitionId(request.partition_id())},
-          bytes)) {
-    return elsewhere;
-  }
-  const auto entered = gateway_.Enter(
-      context, {.service = name(),
-                .rpc = "Watch",
-                .partition = base::PartitionId(request.partition_id())});
-  if (!entered.ok()) return gateway_.RefuseStream(context, entered.refusal);
+  const auto route = gateway_.RouteStream(
+      context,
+      {.service = name(),
+       .rpc = "Watch",
+       .partition = base::PartitionId(request.partition_id())},
+      bytes);
+  if (route.reactor != nullptr) return route.reactor;
   std::shared_ptr<const void> place = gateway_.watches().Take();
   if (place == nullptr) return gateway_.RefuseWatch(context);
-  auto watch = StreamCall::Start<LeaderWatch>(context, gateway_.streams(),
-                                              entered.value, gateway_.clock(),
-                                              std::move(place));
+  auto watch =
+      StreamCall::Start<LeaderWatch>(context, gateway_.streams(), route.here,
+                                     gateway_.clock(), std::move(place));
   watch->Subscribe();
   return watch.get();
 }

@@ -14,39 +14,27 @@ using partition::Outcome;
 using partition::Refusal;
 using session::OperationKind;
 
-// A request that passed the door.
-struct Entered {
-  Refusal refusal;  // Not OK: it did not.
-  std::shared_ptr<partition::Partition> partition;
-  bool has_input = false;
-};
-
 Refusal NotProposed(absl::Status status) {
   return {.status = std::move(status), .outcome = Outcome::kNotProposed};
 }
 
-Entered EnterWith(Gateway& gateway, const grpc::CallbackServerContext& context,
-                  const session::PrimitiveType& type,
-                  const session::Operation& operation, bool writes,
-                  const Request& request) {
-  const RequestHeaders& headers = request.headers;
-  auto reply = gateway.Enter(context, {.service = type.service,
-                                       .rpc = operation.rpc,
-                                       .writes = writes,
-                                       .partition = headers.partition,
-                                       .session = headers.session,
-                                       .primitive = headers.primitive,
-                                       .input = request.input});
-  if (!reply.ok()) return {.refusal = std::move(reply.refusal)};
-  if (headers.session == session::SessionId(0)) {
-    return {.refusal = partition::UnknownSession()};
-  }
-  if (request.has_input) {
-    absl::Status status =
-        operation.check(request.input, gateway.options().limits);
-    if (!status.ok()) return {.refusal = NotProposed(std::move(status))};
-  }
-  return {.partition = std::move(reply.value), .has_input = request.has_input};
+DecodedOperation OperationOf(const session::PrimitiveType& type,
+                             const session::Operation& operation,
+                             HeaderKind kind, const Request& request) {
+  return {.service = type.service,
+          .rpc = operation.rpc,
+          .writes = kind == HeaderKind::kCommand,
+          .partition = request.headers.partition,
+          .in_session = true,
+          .session = request.headers.session,
+          .primitive = request.headers.primitive,
+          .input = request.input};
+}
+
+absl::Status CheckInput(const session::Operation& operation,
+                        const Request& request, const Gateway& gateway) {
+  if (!request.has_input) return absl::OkStatus();
+  return operation.check(request.input, gateway.options().limits);
 }
 
 Refusal TooLarge(size_t size, uint64_t size_max) {
@@ -136,27 +124,50 @@ PrimitiveService::PrimitiveService(const session::PrimitiveType& type,
   }
 }
 
+partition::Partition* PrimitiveService::Route(
+    const session::Operation& operation, HeaderKind kind,
+    const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
+    Request& request) {
+  absl::Status status = DecodeRequest(bytes, kind, request);
+  if (!status.ok()) {
+    call->Reject(std::move(status));
+    return nullptr;
+  }
+  const auto partition =
+      gateway_.Route(call, OperationOf(type_, operation, kind, request), bytes);
+  if (partition == nullptr) return nullptr;
+  status = CheckInput(operation, request, gateway_);
+  if (status.ok()) return partition;
+  call->Reject(std::move(status));
+  return nullptr;
+}
+
+Gateway::StreamRoute PrimitiveService::RouteStream(
+    const session::Operation& operation, HeaderKind kind,
+    grpc::CallbackServerContext& context, absl::string_view bytes,
+    Request& request) {
+  absl::Status status = DecodeRequest(bytes, kind, request);
+  Gateway::StreamRoute route;
+  if (status.ok()) {
+    route = gateway_.RouteStream(
+        context, OperationOf(type_, operation, kind, request), bytes);
+    if (route.reactor != nullptr) return route;
+    status = CheckInput(operation, request, gateway_);
+  }
+  if (status.ok()) return route;
+  return {.reactor =
+              gateway_.RefuseStream(context, NotProposed(std::move(status)))};
+}
+
 void PrimitiveService::Command(const session::Operation& operation,
                                const std::shared_ptr<UnaryCall>& call,
                                absl::string_view bytes) {
   Request request;
-  absl::Status status = DecodeRequest(bytes, HeaderKind::kCommand, request);
-  if (!status.ok()) return call->Reject(std::move(status));
-  if (gateway_.Forward(call,
-                       {.service = type_.service,
-                        .rpc = operation.rpc,
-                        .writes = true,
-                        .partition = request.headers.partition},
-                       bytes)) {
-    return;
-  }
-  Entered entered = EnterWith(gateway_, call->context(), type_, operation,
-                              /*writes=*/true, request);
-  if (entered.partition == nullptr) {
-    return call->Fail({.refusal = std::move(entered.refusal)});
-  }
-  if (!entered.has_input) {
-    return AnswerQuery(call, HeaderKind::kCommand, *entered.partition,
+  const auto partition =
+      Route(operation, HeaderKind::kCommand, call, bytes, request);
+  if (partition == nullptr) return;
+  if (!request.has_input) {
+    return AnswerQuery(call, HeaderKind::kCommand, *partition,
                        QueryOf(request, type_, nullptr));
   }
 
@@ -166,7 +177,7 @@ void PrimitiveService::Command(const session::Operation& operation,
   if (command.bytes.size() > size_max) {
     return call->Fail({.refusal = TooLarge(command.bytes.size(), size_max)});
   }
-  entered.partition->Propose(
+  partition->Propose(
       std::move(command),
       partition::Completion<session::Applied>(
           // Not a share: a command may wait for hours behind a caller that
@@ -187,68 +198,35 @@ void PrimitiveService::Query(const session::Operation& operation,
                              const std::shared_ptr<UnaryCall>& call,
                              absl::string_view bytes) {
   Request request;
-  absl::Status status = DecodeRequest(bytes, HeaderKind::kQuery, request);
-  if (!status.ok()) return call->Reject(std::move(status));
-  if (gateway_.Forward(call,
-                       {.service = type_.service,
-                        .rpc = operation.rpc,
-                        .writes = false,
-                        .partition = request.headers.partition},
-                       bytes)) {
-    return;
-  }
-  Entered entered = EnterWith(gateway_, call->context(), type_, operation,
-                              /*writes=*/false, request);
-  if (entered.partition == nullptr) {
-    return call->Fail({.refusal = std::move(entered.refusal)});
-  }
+  const auto partition =
+      Route(operation, HeaderKind::kQuery, call, bytes, request);
+  if (partition == nullptr) return;
   AnswerQuery(
-      call, HeaderKind::kQuery, *entered.partition,
-      QueryOf(request, type_, entered.has_input ? &operation : nullptr));
+      call, HeaderKind::kQuery, *partition,
+      QueryOf(request, type_, request.has_input ? &operation : nullptr));
 }
 
 PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
     const session::Operation& operation, grpc::CallbackServerContext& context,
     absl::string_view bytes) {
   Request request;
-  absl::Status status = DecodeRequest(bytes, HeaderKind::kCommand, request);
-  if (!status.ok()) {
-    return gateway_.RefuseStream(context, NotProposed(std::move(status)));
-  }
-  if (auto* const elsewhere =
-          gateway_.ForwardStream(context,
-                                 {.service = type_.service,
-                                  .rpc = operation.rpc,
-                                  .writes = true,
-                                  .partition = request.headers.partition},
-                                 bytes)) {
-    return elsewhere;
-  }
-  Entered entered = EnterWith(gateway_, context, type_, operation,
-                              /*writes=*/true, request);
-  if (entered.partition == nullptr) {
-    return gateway_.RefuseStream(context, std::move(entered.refusal));
-  }
-  if (!entered.has_input) {
-    auto stream = StreamCall::Start<PrimitiveStream>(
-        context, gateway_.streams(), entered.partition, HeaderKind::kCommand,
-        gateway_.stream_pace(), nullptr);
-    stream->Opened(
-        entered.partition->OpenQuery(QueryOf(request, type_, nullptr), stream));
-    return stream.get();
-  }
-
+  const auto route =
+      RouteStream(operation, HeaderKind::kCommand, context, bytes, request);
+  if (route.reactor != nullptr) return route.reactor;
   partition::CommandRequest command = CommandOf(
       partition::CommandRequest::Kind::kStream, request, type_, operation);
   const uint64_t size_max = gateway_.options().entry_bytes_max;
-  if (command.bytes.size() > size_max) {
+  if (request.has_input && command.bytes.size() > size_max) {
     return gateway_.RefuseStream(context,
                                  TooLarge(command.bytes.size(), size_max));
   }
   auto stream = StreamCall::Start<PrimitiveStream>(
-      context, gateway_.streams(), entered.partition, HeaderKind::kCommand,
+      context, gateway_.streams(), route.here, HeaderKind::kCommand,
       gateway_.stream_pace(), nullptr);
-  stream->Opened(entered.partition->OpenStream(std::move(command), stream));
+  stream->Opened(
+      request.has_input
+          ? route.here->OpenStream(std::move(command), stream)
+          : route.here->OpenQuery(QueryOf(request, type_, nullptr), stream));
   return stream.get();
 }
 
@@ -256,37 +234,21 @@ PrimitiveService::StreamReactor* PrimitiveService::QueryStream(
     const session::Operation& operation, grpc::CallbackServerContext& context,
     absl::string_view bytes) {
   Request request;
-  absl::Status status = DecodeRequest(bytes, HeaderKind::kQuery, request);
-  if (!status.ok()) {
-    return gateway_.RefuseStream(context, NotProposed(std::move(status)));
-  }
-  if (auto* const elsewhere =
-          gateway_.ForwardStream(context,
-                                 {.service = type_.service,
-                                  .rpc = operation.rpc,
-                                  .writes = false,
-                                  .partition = request.headers.partition},
-                                 bytes)) {
-    return elsewhere;
-  }
-  Entered entered = EnterWith(gateway_, context, type_, operation,
-                              /*writes=*/false, request);
-  if (entered.partition == nullptr) {
-    return gateway_.RefuseStream(context, std::move(entered.refusal));
-  }
+  const auto route =
+      RouteStream(operation, HeaderKind::kQuery, context, bytes, request);
+  if (route.reactor != nullptr) return route.reactor;
   std::shared_ptr<const void> place = gateway_.query_streams().Take();
   if (place == nullptr) {
     return gateway_.RefuseStream(
-        context,
-        NotProposed(absl::ResourceExhaustedError(absl::StrCat(
-            "query_streams_max: ", gateway_.options().query_streams_max,
-            " stream queries are open"))));
+        context, NotProposed(absl::ResourceExhaustedError(absl::StrCat(
+                     "query_streams_max: ", gateway_.query_streams().max(),
+                     " stream queries are open"))));
   }
   auto stream = StreamCall::Start<PrimitiveStream>(
-      context, gateway_.streams(), entered.partition, HeaderKind::kQuery,
+      context, gateway_.streams(), route.here, HeaderKind::kQuery,
       gateway_.stream_pace(), std::move(place));
-  stream->Opened(entered.partition->OpenQuery(
-      QueryOf(request, type_, entered.has_input ? &operation : nullptr),
+  stream->Opened(route.here->OpenQuery(
+      QueryOf(request, type_, request.has_input ? &operation : nullptr),
       stream));
   return stream.get();
 }

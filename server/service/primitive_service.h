@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "server/service/envelope.h"
 #include "server/service/gateway.h"
 #include "server/service/raw_service.h"
 #include "session/registry.h"
@@ -19,6 +20,18 @@ class PrimitiveService : public RawService {
 
  private:
   using StreamReactor = grpc::ServerWriteReactor<grpc::ByteBuffer>;
+
+  // Reads the request, and takes it to its partition here, with an input that
+  // does, if it has one. Null: the call is taken care of. `bytes` outlive
+  // `request`.
+  partition::Partition* Route(const session::Operation& operation,
+                              HeaderKind kind,
+                              const std::shared_ptr<UnaryCall>& call,
+                              absl::string_view bytes, Request& request);
+  Gateway::StreamRoute RouteStream(const session::Operation& operation,
+                                   HeaderKind kind,
+                                   grpc::CallbackServerContext& context,
+                                   absl::string_view bytes, Request& request);
 
   void Command(const session::Operation& operation,
                const std::shared_ptr<UnaryCall>& call,

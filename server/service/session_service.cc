@@ -47,19 +47,6 @@ bool Decode(const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
   return false;
 }
 
-// The partition, or null if the call was refused.
-std::shared_ptr<partition::Partition> Enter(
-    Gateway& gateway, const std::shared_ptr<UnaryCall>& call,
-    const DecodedOperation& operation) {
-  auto reply = gateway.Enter(call->context(), operation);
-  if (reply.ok() && operation.session == session::SessionId(0)) {
-    reply.refusal = partition::UnknownSession();
-  }
-  if (reply.ok()) return reply.value;
-  call->Fail({.refusal = std::move(reply.refusal)});
-  return nullptr;
-}
-
 }  // namespace
 
 SessionService::SessionService(Gateway& gateway)
@@ -79,24 +66,18 @@ void SessionService::CreatePrimitive(const std::shared_ptr<UnaryCall>& call,
   Request request;
   v1::CreatePrimitiveInput input;
   if (!Decode(call, bytes, request, input)) return;
-  if (gateway_.Forward(call,
-                       {.service = name(),
-                        .rpc = "CreatePrimitive",
-                        .writes = true,
-                        .partition = request.headers.partition},
-                       bytes)) {
-    return;
-  }
   const auto partition =
-      Enter(gateway_, call,
-            {.service = name(),
-             .rpc = "CreatePrimitive",
-             .writes = true,
-             .partition = request.headers.partition,
-             .session = request.headers.session,
-             .primitive_namespace = input.spec().namespace_(),
-             .primitive_name = input.spec().name(),
-             .input = request.input});
+      gateway_.Route(call,
+                     {.service = name(),
+                      .rpc = "CreatePrimitive",
+                      .writes = true,
+                      .partition = request.headers.partition,
+                      .in_session = true,
+                      .session = request.headers.session,
+                      .primitive_namespace = input.spec().namespace_(),
+                      .primitive_name = input.spec().name(),
+                      .input = request.input},
+                     bytes);
   if (partition == nullptr) return;
   Propose(
       *partition, request.headers,
@@ -109,24 +90,18 @@ void SessionService::ClosePrimitive(const std::shared_ptr<UnaryCall>& call,
   Request request;
   v1::ClosePrimitiveInput input;
   if (!Decode(call, bytes, request, input)) return;
-  if (gateway_.Forward(call,
-                       {.service = name(),
-                        .rpc = "ClosePrimitive",
-                        .writes = true,
-                        .partition = request.headers.partition},
-                       bytes)) {
-    return;
-  }
   const auto partition =
-      Enter(gateway_, call,
-            {.service = name(),
-             .rpc = "ClosePrimitive",
-             .writes = true,
-             .partition = request.headers.partition,
-             .session = request.headers.session,
-             // The input's counts; the headers repeat it.
-             .primitive = session::PrimitiveId(input.primitive_id()),
-             .input = request.input});
+      gateway_.Route(call,
+                     {.service = name(),
+                      .rpc = "ClosePrimitive",
+                      .writes = true,
+                      .partition = request.headers.partition,
+                      .in_session = true,
+                      .session = request.headers.session,
+                      // The input's counts; the headers repeat it.
+                      .primitive = session::PrimitiveId(input.primitive_id()),
+                      .input = request.input},
+                     bytes);
   if (partition == nullptr) return;
   Propose(*partition, request.headers,
           ClosePrimitiveCommand(request.headers, input), call);
