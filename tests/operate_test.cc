@@ -3,16 +3,20 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/client.h"
+#include "grpcpp/create_channel.h"
 #include "gtest/gtest.h"
 #include "multiraft/admin/v1/admin.pb.h"
 #include "tests/chaos/cluster.h"
+#include "tests/raw_session.h"
 #include "tests/server_fixture.h"
 
 namespace tests {
@@ -24,7 +28,7 @@ constexpr int kNodes = 3;
 
 class OperateTest : public ::testing::Test {
  protected:
-  void StartWith(uint32_t partitions) {
+  void StartWith(uint32_t partitions, std::vector<std::string> arguments = {}) {
     for (int i = 1; i <= kNodes; ++i) {
       std::filesystem::create_directories(
           absl::StrCat(directory_.path(), "/", i));
@@ -32,7 +36,8 @@ class OperateTest : public ::testing::Test {
     cluster_ = std::make_unique<Cluster>(
         ClusterOptions{.nodes = kNodes,
                        .partitions = partitions,
-                       .directory = directory_.path()});
+                       .directory = directory_.path(),
+                       .arguments = std::move(arguments)});
     ASSERT_TRUE(cluster_->Start());
   }
 
@@ -132,6 +137,40 @@ TEST_F(OperateTest, ALeaderThatStopsHandsOverAndLeadsAgainLater) {
   while (!HasFailure() && AwaitLeader(other) != first) {
   }
   EXPECT_EQ(Ask(other).term(), term + 2);
+}
+
+// While its calls end, nobody makes it lead again.
+TEST_F(OperateTest, ANodeThatStopsTakesNoLeadership) {
+  StartWith(1, {"--drain_timeout=60s", "--query_wait=60s",
+                "--balance_leaders=false"});
+  const uint32_t leader = AwaitLeader(1);
+  const uint32_t stopping = leader % kNodes + 1;
+  AwaitLeader(stopping);
+  RawSession session(grpc::CreateChannel(cluster_->addresses()[stopping - 1],
+                                         grpc::InsecureChannelCredentials()));
+  const uint64_t counter = session.Create(kCounterType, "visits");
+  ASSERT_NE(counter, 0u);
+  // A call that does not end by itself, and is there when one that was sent
+  // behind it is answered.
+  counter::GetRequest request;
+  *request.mutable_headers() = session.QueryHeaders(counter);
+  request.mutable_headers()->set_max_received_index(uint64_t{1} << 40);
+  request.mutable_input();
+  counter::GetResponse response;
+  Call call;
+  std::promise<void> ended;
+  session.counters().async()->Get(
+      &call, &request, &response,
+      [&ended](const grpc::Status&) { ended.set_value(); });
+  EXPECT_EQ(session.Read(counter), 0);
+  cluster_->BeginStop(static_cast<int>(stopping));
+  while (client::NodeStatus(to(stopping)).ok()) {
+  }
+  const auto moved = client::TransferLeader(to(leader), 1, stopping);
+  EXPECT_FALSE(moved.ok()) << *moved;
+  EXPECT_EQ(AwaitLeader(leader), leader);
+  cluster_->Kill(static_cast<int>(stopping));
+  ended.get_future().wait();
 }
 
 }  // namespace

@@ -145,6 +145,7 @@ void Cluster::End(int node, int signal_number) {
 
 void Cluster::Kill(int node) { End(node, SIGKILL); }
 void Cluster::Stop(int node) { End(node, SIGTERM); }
+void Cluster::BeginStop(int node) { kill(of(node).pid.load(), SIGTERM); }
 void Cluster::Pause(int node) { kill(of(node).pid.load(), SIGSTOP); }
 void Cluster::Resume(int node) { kill(of(node).pid.load(), SIGCONT); }
 

@@ -41,8 +41,9 @@ class Cluster {
   CutTable& cuts() { return cuts_; }
 
   bool is_up(int node) const { return of(node).process != nullptr; }
-  void Kill(int node);  // SIGKILL.
-  void Stop(int node);  // SIGTERM, and waits for the end.
+  void Kill(int node);       // SIGKILL.
+  void Stop(int node);       // SIGTERM, and waits for the end.
+  void BeginStop(int node);  // SIGTERM.
   // Starts it again. False: it ended.
   bool Restart(int node);
   // Starts it as one that was never there (--join): a joiner, or one that was
