@@ -48,6 +48,10 @@ class HelpScope {
   // no scope, or has promised enough. Takes no lock and calls nothing.
   static bool Promise(Helped& helped);
 
+  // Something was promised: where this scope ends the thread will be at it for
+  // a while.
+  bool has_errand() const { return outermost_ && promised_ != nullptr; }
+
  private:
   static thread_local HelpScope* current_;
 

@@ -51,6 +51,15 @@ TEST_F(HelpScopeTest, HelpsAtItsEndAndNotBefore) {
   EXPECT_EQ(log_, Log{"a"});
 }
 
+TEST_F(HelpScopeTest, KnowsThatItHasPromised) {
+  HelpScope outer(1);
+  EXPECT_FALSE(outer.has_errand());
+  HelpScope inner(1);
+  EXPECT_TRUE(HelpScope::Promise(a_));
+  EXPECT_TRUE(outer.has_errand());
+  EXPECT_FALSE(inner.has_errand()) << "the outer one runs it";
+}
+
 TEST_F(HelpScopeTest, OneErrandAtATime) {
   HelpScope scope(2);
   EXPECT_TRUE(HelpScope::Promise(a_));

@@ -19,11 +19,14 @@ LogWriter::LogWriter(Database& database, const FileSystem& file_system,
       writing_{.batch = database.NewBatch()},
       gathering_{.batch = database.NewBatch()},
       extents_(std::move(extents)),
-      tombstones_(std::move(tombstones)),
-      thread_([this] {
-        NameThisThread("log-writer", /*low=*/false);
-        Run();
-      }) {}
+      tombstones_(std::move(tombstones)) {
+  for (std::thread& thread : threads_) {
+    thread = std::thread([this] {
+      NameThisThread("log-writer", /*low=*/false);
+      Run();
+    });
+  }
+}
 
 LogWriter::~LogWriter() { Stop(); }
 
@@ -80,7 +83,7 @@ absl::Status LogWriter::CreateWith(base::PartitionId partition,
       gathering_.done.push_back(std::move(done));
       done = nullptr;
       // Never left to the caller, who waits for it.
-      if (!is_writing_ && std::exchange(waiting_, false)) queued_.Signal();
+      if (!is_writing_) Wake();
     }
   }
   if (done) done(absl::UnavailableError("the store is closed"));
@@ -127,19 +130,32 @@ void LogWriter::Stop() {
   {
     base::MutexLock lock(mu_);
     stopping_ = true;
+    WakeAll();
   }
-  queued_.Signal();
-  if (thread_.joinable()) thread_.join();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
 }
 
 void LogWriter::Gathered() {
-  // Who writes looks at what has gathered afterwards.
-  if (is_writing_ || !waiting_) return;
+  // Who writes looks at what has gathered afterwards, and so does who was
+  // woken, or is on its way to sleep.
+  if (is_writing_ || woken_ > 0 || sleeping_ == 0) return;
   // A lone write is its caller's. Where several share a sync, callers have
   // better to do than to wait for the disk.
   if (last_batch_ <= 1 && base::HelpScope::Promise(*this)) return;
-  waiting_ = false;
+  Wake();
+}
+
+void LogWriter::Wake() {
+  if (woken_ == sleeping_) return;
+  ++woken_;
   queued_.Signal();
+}
+
+void LogWriter::WakeAll() {
+  woken_ = sleeping_;
+  queued_.SignalAll();
 }
 
 void LogWriter::Begin() {
@@ -148,23 +164,28 @@ void LogWriter::Begin() {
   last_batch_ = writing_.done.size();
 }
 
+bool LogWriter::BeginNext() {
+  base::MutexLock lock(mu_);
+  while (is_writing_ || gathering_.done.empty()) {
+    if (stopping_ && !is_writing_) return false;
+    ++sleeping_;
+    while (woken_ == 0) queued_.Wait(mu_);
+    --woken_;
+    --sleeping_;
+  }
+  Begin();
+  return true;
+}
+
 void LogWriter::Run() {
-  while (true) {
-    {
-      base::MutexLock lock(mu_);
-      while (is_writing_ || (gathering_.done.empty() && !stopping_)) {
-        waiting_ = true;
-        queued_.Wait(mu_);
-        waiting_ = false;
-      }
-      if (gathering_.done.empty()) return;
-      Begin();
-    }
+  bool begun = false;
+  while (begun || BeginNext()) {
     const absl::Status result = WriteSynced();
-    // With nothing more to write, what `done` posts need not wake another
-    // thread; otherwise the next sync comes first.
-    base::HelpScope scope(/*errands_max=*/NothingGathered() ? 1 : 0);
-    Complete(result);
+    // What is reported posts turns. With nothing more to write, this thread
+    // need not wake another for them; otherwise the next sync comes first.
+    base::HelpScope scope(/*errands_max=*/MayHelp() ? 1 : 0);
+    Report(result);
+    begun = End(/*goes_on=*/!scope.has_errand());
   }
 }
 
@@ -174,28 +195,37 @@ void LogWriter::Help() {
     if (is_writing_ || gathering_.done.empty()) return;
     Begin();
   }
-  Complete(WriteSynced());
+  Report(WriteSynced());
+  End(/*goes_on=*/false);
 }
 
-bool LogWriter::NothingGathered() const {
+bool LogWriter::MayHelp() const {
   base::MutexLock lock(mu_);
-  return gathering_.done.empty();
+  return gathering_.done.empty() && sleeping_ > woken_;
 }
 
-void LogWriter::Complete(const absl::Status& result) {
+void LogWriter::Report(const absl::Status& result) {
   // Before the next batch may be written, by whomever: the order of durability.
   for (Done& done : writing_.done) {
     if (done) done(result);
   }
   writing_.batch.Clear();
   writing_.done.clear();
+}
 
+bool LogWriter::End(bool goes_on) {
   // Signalled under the lock: as soon as it is free, Stop may go on and this be
   // destroyed.
   base::MutexLock lock(mu_);
   is_writing_ = false;
-  const bool more = !gathering_.done.empty() || stopping_;
-  if (more && std::exchange(waiting_, false)) queued_.Signal();
+  const bool more = !gathering_.done.empty();
+  if (stopping_) WakeAll();
+  if (more && goes_on) {
+    Begin();
+    return true;
+  }
+  if (more) Wake();
+  return false;
 }
 
 absl::Status LogWriter::WriteSynced() {

@@ -1,18 +1,23 @@
-// LogWriter makes things durable, on a thread of its own: everything that all
+// LogWriter makes things durable, on threads of its own: everything that all
 // partitions queued while the last sync ran becomes one RocksDB batch with one
 // sync, and is then reported in order.
 //
 // It is eager: when idle it writes at once, and while it syncs, the next batch
 // gathers. Callers encode straight into that batch, under one mutex. While the
-// thread sleeps and writes come one by one, a caller in a base::HelpScope
+// threads sleep and writes come one by one, a caller in a base::HelpScope
 // writes, syncs and reports one batch itself: one thread at a time, so at most
 // one caller ever waits for the disk.
+//
+// It helps in turn: with nothing more to write, the thread that wrote runs what
+// its reports left to a sleeping thread. That may take long, so there are two:
+// one helps only while the other is there to write for everybody else (P54).
 //
 // Thread-safe.
 
 #ifndef STORAGE_LOG_WRITER_H_
 #define STORAGE_LOG_WRITER_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <thread>
@@ -63,7 +68,7 @@ class LogWriter : public base::Helped {
   std::vector<base::PartitionId> Partitions() const;
   raft::ReplicaId Dropped(base::PartitionId partition) const;
 
-  // Writes what was queued, waits for whoever helps, then joins the thread.
+  // Writes what was queued, waits for whoever helps, then joins the threads.
   // Later writes complete at once, as Unavailable.
   void Stop();
 
@@ -86,15 +91,25 @@ class LogWriter : public base::Helped {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   void Run();
+  // Waits until something has gathered and nobody writes, then as Begin; false
+  // when nothing will come any more.
+  bool BeginNext() ABSL_LOCKS_EXCLUDED(mu_);
   // Makes what has gathered the caller's to write. REQUIRES: nobody writes.
   void Begin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status WriteSynced();
-  // Tells of writing_ how it went, and leaves the rest to our thread.
-  void Complete(const absl::Status& result) ABSL_LOCKS_EXCLUDED(mu_);
-  bool NothingGathered() const ABSL_LOCKS_EXCLUDED(mu_);
-  // For Write, with its write gathered: our thread, or the caller's, will write
-  // it.
+  // Tells of writing_ how it went.
+  void Report(const absl::Status& result);
+  // Ends the caller's write. True: it goes on with what has gathered meanwhile,
+  // as after Begin; never if not `goes_on`: then that is left to our threads.
+  bool End(bool goes_on) ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether one of our threads may leave the writing to the other for a while.
+  bool MayHelp() const ABSL_LOCKS_EXCLUDED(mu_);
+  // For Write, with its write gathered: our threads, or the caller's, will
+  // write it.
   void Gathered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Wakes one of our threads, if one sleeps.
+  void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void WakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Database& database_;  // Constant after construction.
   const FileSystem& file_system_;
@@ -113,10 +128,11 @@ class LogWriter : public base::Helped {
   Tombstones tombstones_ ABSL_GUARDED_BY(mu_);
   bool is_writing_ ABSL_GUARDED_BY(mu_) = false;
   size_t last_batch_ ABSL_GUARDED_BY(mu_) = 0;  // Its number of writes.
-  bool waiting_ ABSL_GUARDED_BY(mu_) = false;   // Our thread.
+  int sleeping_ ABSL_GUARDED_BY(mu_) = 0;       // Of our threads.
+  int woken_ ABSL_GUARDED_BY(mu_) = 0;          // Of these; not awake yet.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
-  std::thread thread_;  // Last: it uses all of the above.
+  std::array<std::thread, 2> threads_;  // Last: they use all of the above.
 };
 
 }  // namespace storage

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -298,6 +299,48 @@ TEST_F(StoreTest, HelpersAndTheLogWriterReportInOrderOneAtATime) {
   for (std::thread& thread : threads) thread.join();
   store->Close();  // Writes what is queued.
   EXPECT_EQ(reported, kThreads * kWrites);
+}
+
+// P54: what one partition's report leaves to the thread that wrote may take
+// long; the others' writes do not wait for it.
+TEST_F(StoreTest, WritesGoOnWhileAThreadOfTheWriterHelpsElsewhere) {
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+  static constexpr base::PartitionId kOne{1}, kOther{2};
+  for (base::PartitionId id : {kOne, kOther}) {
+    ASSERT_OK(store->CreatePartition(id, OneVoter()));
+  }
+  // Long work: it ends when a write of the other partition is durable.
+  struct LongWork : public base::Helped {
+    void Help() override {
+      other.Write({.partition = kOther,
+                   .entries = log.Many(1, 1, "other"),
+                   .done = [this](absl::Status status) {
+                     EXPECT_OK(status);
+                     durable.set_value();
+                   }});
+      durable.get_future().wait();
+      ended.set_value();
+    }
+    explicit LongWork(Store& other) : other(other) {}
+    Store& other;
+    LogBuilder log{kOther};
+    std::promise<void> durable, ended;
+  };
+  LongWork work(*store);
+  LogBuilder log(kOne);
+  // Tries until the writer's other thread sleeps.
+  for (std::atomic<bool> promised = false; !promised;) {
+    std::promise<void> done;
+    store->Write({.partition = kOne,
+                  .entries = log.Many(1, 1, "one"),
+                  .done = [&](absl::Status status) {
+                    EXPECT_OK(status);
+                    promised = base::HelpScope::Promise(work);
+                    done.set_value();
+                  }});
+    done.get_future().wait();
+  }
+  work.ended.get_future().wait();
 }
 
 TEST_F(StoreTest, CloseWaitsForAHelperInItsSync) {
