@@ -32,7 +32,8 @@ namespace partition {
 class Checkpointer {
  public:
   struct Hooks {
-    // Runs a task in a later turn of the partition. Thread-safe.
+    // Runs a task, a piece of long work, in a later turn of the partition.
+    // Thread-safe.
     std::function<void(absl::AnyInvocable<void()>)> post;
     // What a completion that the store gets keeps: all that it refers to.
     std::function<std::shared_ptr<const void>()> hold;

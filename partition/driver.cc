@@ -53,7 +53,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       checkpointer_(
           options_, *state_machine_, ports_.store, loaded.stored.image,
           loaded.stored.first_index,
-          {.post = [this](TaskItem task) { Post(std::move(task)); },
+          {.post = [this](TaskItem task) { PostLater(std::move(task)); },
            .hold = [this] { return Hold(); },
            .summed =
                [this](raft::Index index, const session::ImageHeader& header) {
@@ -144,6 +144,13 @@ void Driver::Add(MailboxItem item) {
 }
 
 void Driver::Post(TaskItem task) { Add(std::move(task)); }
+
+void Driver::PostLater(TaskItem task) {
+  ports_.executor.PostLater(
+      [self = shared_from_this(), task = std::move(task)]() mutable {
+        static_cast<Driver&>(*self).Post(std::move(task));
+      });
+}
 
 void Driver::Propose(CommandRequest request,
                      Completion<session::Applied> completion) {
@@ -347,6 +354,7 @@ void Driver::Turn() {
     UpdateServing();
     GoOnListing();
   }
+  is_piece_ = false;
   // Last, so that callers overlap the sync that ProcessReady queued.
   callers_.Finish();
 }
@@ -499,11 +507,27 @@ void Driver::ProcessReady() {
       }
     }
     if (ApplyIsHeld() || to_apply_.empty() || !problem_.empty()) return;
+    if (!MayApply()) break;
     ApplySome();
     if (Now() - turn_start_ns_ >= options_.turn_ns_max) break;
   }
-  // Others on this executor get their turn; ours goes on in another.
-  if (!to_apply_.empty() || core_->HasReady()) Post([] {});
+  if (!to_apply_.empty() || core_->HasReady()) GoOnLater();
+}
+
+// What a tick, a message or a request brings is short, and done at once. A log
+// that is replayed, or a large backlog, is applied in pieces, or a round of
+// turns would be as long as a piece for each partition (P54).
+bool Driver::MayApply() const {
+  return is_piece_ ||
+         (!piece_ahead_ && to_apply_.size() <= options_.turn_entries_max);
+}
+
+void Driver::GoOnLater() {
+  if (std::exchange(piece_ahead_, true)) return;
+  PostLater([this] {
+    piece_ahead_ = false;
+    is_piece_ = true;
+  });
 }
 
 void Driver::QueueWrite(raft::Ready& ready) {

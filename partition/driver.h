@@ -114,6 +114,9 @@ class Driver : public Partition {
   std::shared_ptr<const void> Hold() { return shared_from_this(); }
   // Why nothing is taken after Stop.
   Refusal Stopped(Outcome outcome) const;
+  // As Post, for a piece of long work: behind the short tasks of all partitions
+  // of this executor (P54).
+  void PostLater(TaskItem task);
   void ScheduleTurn();
 
   // --- On the executor ------------------------------------------------------
@@ -128,6 +131,8 @@ class Driver : public Partition {
   void ProposeInternal(const std::string& bytes, raft::Index& in_flight);
   void Fetch(const raft::FetchRequest& request);
   void ProcessReady();
+  bool MayApply() const;
+  void GoOnLater();
   void QueueWrite(raft::Ready& ready);
   void WriteDone(absl::Status status);
   void ApplySome();
@@ -279,6 +284,9 @@ class Driver : public Partition {
   uint64_t last_now_ns_ = 0;  // Of the clock, at the last turn.
   uint64_t turn_start_ns_ = 0;
   bool ticked_ = false;  // In this turn.
+  // What is too much for one turn goes on in others, each a piece of long work.
+  bool is_piece_ = false;     // This turn is one.
+  bool piece_ahead_ = false;  // One is on its way.
   // Our own last proposals; not above applied: none is on its way.
   raft::Index tick_in_flight_;
   raft::Index checkpoint_in_flight_;

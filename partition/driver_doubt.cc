@@ -161,7 +161,7 @@ void Driver::Replay() {
 
 Replayer::Hooks Driver::ReplayHooks() {
   return {
-      .post = [this](TaskItem task) { Post(std::move(task)); },
+      .post = [this](TaskItem task) { PostLater(std::move(task)); },
       .hold = [this] { return Hold(); },
       .apply =
           [this](const raft::Entry& entry) {

@@ -12,7 +12,7 @@ namespace partition {
 
 ImageSender::Hooks Driver::SenderHooks() {
   return {
-      .post = [this](TaskItem task) { Post(std::move(task)); },
+      .post = [this](TaskItem task) { PostLater(std::move(task)); },
       .hold = [this] { return Hold(); },
       .send =
           [this](ImageMessage message) {
@@ -27,7 +27,7 @@ ImageSender::Hooks Driver::SenderHooks() {
 
 ImageReceiver::Hooks Driver::ReceiverHooks() {
   return {
-      .post = [this](TaskItem task) { Post(std::move(task)); },
+      .post = [this](TaskItem task) { PostLater(std::move(task)); },
       .hold = [this] { return Hold(); },
       .now_ns = [this] { return Now(); },
       .send =

@@ -24,6 +24,12 @@ class Executor {
   // is destroyed without running.
   virtual void Post(absl::AnyInvocable<void()> task) = 0;
 
+  // Runs `task`, a piece of long work, behind what was posted: one such piece
+  // after each round of that, in the order of PostLater. So whoever posts waits
+  // for one piece of anybody's long work, not for one of each partition (P54).
+  // Thread-safe; otherwise as Post, but nobody else helps with it.
+  virtual void PostLater(absl::AnyInvocable<void()> task) = 0;
+
   // Runs `task` after `delay_ns` of monotonic time. Thread-safe.
   virtual void PostAfter(uint64_t delay_ns,
                          absl::AnyInvocable<void()> task) = 0;

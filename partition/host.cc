@@ -209,15 +209,14 @@ void Host::Impl::Start() {
 
 // One timer ticks all partitions of the node.
 void Host::Impl::ScheduleTick() {
-  ports_.executors.front()->PostAfter(
-      options_.raft.tick_ns, [self = shared_from_this()] {
-        {
-          base::MutexLock lock(self->mu_);
-          if (self->stopped_) return;
-        }
-        for (const auto& partition : self->All()) partition->Tick();
-        self->ScheduleTick();
-      });
+  ports_.timer.PostAfter(options_.raft.tick_ns, [self = shared_from_this()] {
+    {
+      base::MutexLock lock(self->mu_);
+      if (self->stopped_) return;
+    }
+    for (const auto& partition : self->All()) partition->Tick();
+    self->ScheduleTick();
+  });
 }
 
 void Host::Impl::Stop() {

@@ -33,6 +33,8 @@ struct HostPorts {
   // Makes, opens, drops and frees partitions; its tasks wait for the disk, so
   // it is no one of `executors`. Null: the partitions stay as they are.
   Executor* loader = nullptr;
+  // Of no partition, so that none holds it up (P54): ticks all of them.
+  Executor& timer;
   storage::LogStore& store;
   Transport& transport;
   const session::Registry& registry;

@@ -71,6 +71,9 @@ class Tasks : public Executor {
   void Post(absl::AnyInvocable<void()> task) override {
     tasks_.push_back(std::move(task));
   }
+  void PostLater(absl::AnyInvocable<void()> task) override {
+    Post(std::move(task));
+  }
   void PostAfter(uint64_t, absl::AnyInvocable<void()> task) override {
     timers_.push_back(std::move(task));
   }
@@ -241,6 +244,7 @@ class HostTest : public ::testing::Test {
         {.clock = clock_,
          .executors = {&tasks_},
          .loader = &loader_,
+         .timer = tasks_,
          .store = *store_,
          .transport = transport_,
          .registry = session::testing::BoxRegistry(),

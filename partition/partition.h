@@ -53,7 +53,9 @@ struct Options {
   uint64_t mailbox_bytes_max = 32 << 20;
   uint64_t mailbox_keep_alive_bytes_max = 8 << 20;
 
-  // A turn ends after this many entries or this long, and goes on in another.
+  // A turn ends after this many entries or this long; what is left, or is more
+  // than that from the start, goes on in turns that are pieces of long work
+  // (Executor::PostLater).
   uint64_t turn_entries_max = 256;
   uint64_t turn_ns_max = 2'000'000;
 

@@ -253,6 +253,9 @@ struct Server::Impl {
   std::unique_ptr<Watchdog> watchdog;
   partition::DiskGate disk_gate;
   std::unique_ptr<DiskSpace> disk_space;
+  // Ticks of all partitions and the transport's waits: nothing that takes long,
+  // so that no partition holds up the heartbeats of another (P54).
+  Worker timer{"timer", base::SystemClock()};
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<Worker> loader;       // Of partitions that come and go.
   partition::NoTransport no_transport;  // Of a node that is alone.
@@ -352,7 +355,7 @@ absl::Status Server::Impl::EnterCluster(const StartHooks& hooks) {
       options.transport,
       transport::Self{.node = options.node,
                       .incarnation = store->identity().incarnation},
-      *workers.front(), base::SystemClock());
+      timer, base::SystemClock());
   forwarder = std::make_unique<service::Forwarder>(
       routes, options.node, *workers.front(), base::SystemClock());
   peer_gateway = std::make_unique<service::Gateway>(
@@ -470,6 +473,7 @@ void Server::Impl::StartWorkers() {
       options.workers != 0
           ? options.workers
           : std::max<uint32_t>(1, std::thread::hardware_concurrency());
+  timer.Start();
   for (uint32_t i = 0; i < count; ++i) {
     workers.push_back(std::make_unique<Worker>(absl::StrCat("worker-", i),
                                                base::SystemClock()));
@@ -494,6 +498,7 @@ absl::Status Server::Impl::OpenHost() {
                                   {.clock = base::SystemClock(),
                                    .executors = std::move(executors),
                                    .loader = loader.get(),
+                                   .timer = timer,
                                    .store = *store,
                                    .transport = *port,
                                    .registry = primitive::BuiltinRegistry(),
@@ -776,6 +781,7 @@ void Server::Impl::Stop() {
   // A close that hangs is still the watchdog's (U14).
   if (store != nullptr) store->Close();
   watchdog = nullptr;
+  timer.Stop();
   for (const auto& worker : workers) worker->Stop();
 }
 

@@ -38,9 +38,11 @@ void Worker::Stop() {
 
   // Destroyed without the lock: a task may own a completion that posts.
   std::vector<Task> posted;
+  std::deque<Task> later;
   std::priority_queue<Timer> timers;
   base::MutexLock lock(mu_);
   posted.swap(posted_);
+  later.swap(later_);
   std::swap(timers, timers_);
 }
 
@@ -51,6 +53,15 @@ void Worker::Post(Task task) {
   // Who runs looks at the queue afterwards, so it needs no signal.
   if (is_running_ || !waiting_) return;
   if (kind_ == Kind::kHelped && base::HelpScope::Promise(*this)) return;
+  waiting_ = false;
+  wake_.Signal();
+}
+
+void Worker::PostLater(Task task) {
+  base::MutexLock lock(mu_);
+  if (stopping_) return;
+  later_.push_back(std::move(task));
+  if (is_running_ || !waiting_) return;
   waiting_ = false;
   wake_.Signal();
 }
@@ -82,7 +93,8 @@ void Worker::Help() {
   // worker be destroyed.
   base::MutexLock lock(mu_);
   is_running_ = false;
-  const bool more = !posted_.empty() || held_up_ || stopping_;
+  const bool more =
+      !posted_.empty() || !later_.empty() || held_up_ || stopping_;
   if (more && std::exchange(waiting_, false)) wake_.Signal();
 }
 
@@ -117,6 +129,10 @@ bool Worker::Take() {
       // Timers that are due run also when tasks never end: log time, expiries
       // and heartbeats depend on them.
       wait_ns = TakeDueTimers();
+      if (!later_.empty()) {
+        running_.push_back(std::move(later_.front()));
+        later_.pop_front();
+      }
       if (!running_.empty()) return true;
     }
 

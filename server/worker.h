@@ -1,16 +1,18 @@
 // Worker is an Executor with a thread of its own: one runs the turns of the
 // partitions that belong to it.
 //
-// Tasks that were posted run first, then timers that are due, and so on. While
-// the thread sleeps, a thread in a base::HelpScope runs what it has posted
-// itself, unless the worker is one that nobody may help: one batch, with the
-// same order and exclusion. Then the worker's own
-// thread goes on, if there is more. Timers always run on the worker's thread.
+// Tasks that were posted run first, then timers that are due, then one piece of
+// long work (PostLater), and so on. While the thread sleeps, a thread in a
+// base::HelpScope runs what it has posted itself, unless the worker is one that
+// nobody may help: one batch, with the same order and exclusion. Then the
+// worker's own thread goes on, if there is more. Timers and long work always
+// run on the worker's thread.
 
 #ifndef SERVER_WORKER_H_
 #define SERVER_WORKER_H_
 
 #include <cstdint>
+#include <deque>
 #include <queue>
 #include <string>
 #include <thread>
@@ -44,6 +46,7 @@ class Worker : public partition::Executor, public base::Helped {
   void Stop();
 
   void Post(absl::AnyInvocable<void()> task) override;
+  void PostLater(absl::AnyInvocable<void()> task) override;
   void PostAfter(uint64_t delay_ns, absl::AnyInvocable<void()> task) override;
   void Help() override;
 
@@ -82,6 +85,7 @@ class Worker : public partition::Executor, public base::Helped {
   base::Mutex mu_;
   base::CondVar wake_;
   std::vector<Task> posted_ ABSL_GUARDED_BY(mu_);
+  std::deque<Task> later_ ABSL_GUARDED_BY(mu_);
   std::priority_queue<Timer> timers_ ABSL_GUARDED_BY(mu_);
   uint64_t timers_posted_ ABSL_GUARDED_BY(mu_) = 0;
   bool is_running_ ABSL_GUARDED_BY(mu_) = false;  // A thread runs tasks.

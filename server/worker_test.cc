@@ -1,6 +1,7 @@
 #include "server/worker.h"
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -81,6 +82,48 @@ TEST_F(WorkerTest, ATaskPostedByATaskRunsAfterwards) {
   });
   done.get_future().wait();
   EXPECT_EQ(log_, (Log{"first", "second"}));
+}
+
+// P54: of however much long work.
+TEST_F(WorkerTest, WhatIsPostedWaitsForOnePieceOfLongWork) {
+  std::promise<void> done;
+  worker_.Post([&] {
+    for (const char* name : {"long 1", "long 2", "long 3"}) {
+      worker_.PostLater([this, name] {
+        log_.push_back(name);
+        worker_.Post(Note("short"));
+      });
+    }
+    worker_.PostLater([&] { done.set_value(); });
+  });
+  done.get_future().wait();
+  EXPECT_EQ(log_,
+            (Log{"long 1", "short", "long 2", "short", "long 3", "short"}));
+}
+
+TEST_F(WorkerTest, LongWorkGoesOnHoweverMuchIsPosted) {
+  std::promise<void> done;
+  bool stop = false;
+  std::function<void()> post_again = [&] {
+    if (!stop) worker_.Post([&] { post_again(); });
+  };
+  worker_.Post([&] { post_again(); });
+  worker_.PostLater([&] {
+    stop = true;
+    done.set_value();
+  });
+  done.get_future().wait();
+  Flush();
+}
+
+TEST_F(WorkerTest, LongWorkIsNotLeftToAHelper) {
+  const std::thread::id here = std::this_thread::get_id();
+  std::promise<std::thread::id> ran;
+  {
+    base::HelpScope scope(1);
+    worker_.PostLater([&] { ran.set_value(std::this_thread::get_id()); });
+  }
+  EXPECT_NE(ran.get_future().get(), here);
 }
 
 TEST_F(WorkerTest, TimersFireInTheOrderTheyAreDue) {

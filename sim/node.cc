@@ -13,7 +13,8 @@ namespace sim {
 struct Node::Process {
   storage::LogStore* raw_store = nullptr;  // Of the disk.
   std::unique_ptr<storage::LogStore> wrapped_store;
-  std::vector<std::unique_ptr<SimExecutor>> executors;  // The loader is last.
+  // The loader and the timer are last.
+  std::vector<std::unique_ptr<SimExecutor>> executors;
   std::map<base::PartitionId, base::NodeId> leaders;
   std::unique_ptr<partition::Host> host;
 };
@@ -58,11 +59,13 @@ absl::Status Node::Start() {
     store = process_->wrapped_store.get();
   }
   std::vector<partition::Executor*> executors;
-  for (uint64_t i = 0; i <= options_.executors; ++i) {
+  for (uint64_t i = 0; i < options_.executors + 2; ++i) {
     process_->executors.push_back(std::make_unique<SimExecutor>(
         loop_, clock_, random_.Next(), options_.task_delay_ns_max));
     executors.push_back(process_->executors.back().get());
   }
+  partition::Executor& timer = *executors.back();
+  executors.pop_back();
   partition::Executor* const loader = executors.back();
   executors.pop_back();
   // In a run, no partition may stop by itself: that ends the process too.
@@ -80,6 +83,7 @@ absl::Status Node::Start() {
           {.clock = clock_,
            .executors = std::move(executors),
            .loader = loader,
+           .timer = timer,
            .store = *store,
            .transport = *transport_,
            .registry = registry_,

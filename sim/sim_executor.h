@@ -31,6 +31,7 @@ class SimExecutor : public partition::Executor {
   ~SimExecutor() override;
 
   void Post(absl::AnyInvocable<void()> task) override;
+  void PostLater(absl::AnyInvocable<void()> task) override;
   void PostAfter(uint64_t delay_ns, absl::AnyInvocable<void()> task) override;
 
   // Nothing runs for `virtual_ns` from now: the process is stopped (SIGSTOP) or

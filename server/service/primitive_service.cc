@@ -124,7 +124,7 @@ PrimitiveService::PrimitiveService(const session::PrimitiveType& type,
   }
 }
 
-partition::Partition* PrimitiveService::Route(
+std::shared_ptr<partition::Partition> PrimitiveService::Route(
     const session::Operation& operation, HeaderKind kind,
     const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
     Request& request) {

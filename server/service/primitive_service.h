@@ -24,10 +24,10 @@ class PrimitiveService : public RawService {
   // Reads the request, and takes it to its partition here, with an input that
   // does, if it has one. Null: the call is taken care of. `bytes` outlive
   // `request`.
-  partition::Partition* Route(const session::Operation& operation,
-                              HeaderKind kind,
-                              const std::shared_ptr<UnaryCall>& call,
-                              absl::string_view bytes, Request& request);
+  std::shared_ptr<partition::Partition> Route(
+      const session::Operation& operation, HeaderKind kind,
+      const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
+      Request& request);
   Gateway::StreamRoute RouteStream(const session::Operation& operation,
                                    HeaderKind kind,
                                    grpc::CallbackServerContext& context,

@@ -22,6 +22,9 @@ class ManualExecutor : public partition::Executor {
   void Post(absl::AnyInvocable<void()> task) override {
     PostAfter(0, std::move(task));
   }
+  void PostLater(absl::AnyInvocable<void()> task) override {
+    Post(std::move(task));
+  }
   void PostAfter(uint64_t, absl::AnyInvocable<void()> task) override {
     base::MutexLock lock(mu_);
     tasks_.push_back(std::move(task));

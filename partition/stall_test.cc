@@ -1,0 +1,156 @@
+// P54: what takes one partition long does not hold up the others of its line,
+// nor the node's timer.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "base/testing/status_matchers.h"
+#include "gtest/gtest.h"
+#include "multiraft/disk/v1/command.pb.h"
+#include "partition/host.h"
+#include "session/testing/box.h"
+#include "storage/log_builder.h"
+#include "storage/memory_store.h"
+
+namespace partition {
+namespace {
+
+// Each look takes a while.
+class PassingClock : public base::Clock {
+ public:
+  int64_t MonotonicNanos() override { return now_ns_ += 100'000; }
+  int64_t WallNanos() override { return 0; }
+
+ private:
+  int64_t now_ns_ = 1'000'000'000;
+};
+
+// What a worker does, round by round.
+class Line : public Executor {
+ public:
+  void Post(absl::AnyInvocable<void()> task) override {
+    posted_.push_back(std::move(task));
+  }
+  void PostLater(absl::AnyInvocable<void()> task) override {
+    later_.push_back(std::move(task));
+  }
+  void PostAfter(uint64_t, absl::AnyInvocable<void()>) override {
+    ADD_FAILURE() << "a line that may be busy is no timer";
+  }
+
+  // All that was posted, then one piece of long work.
+  void Round() {
+    std::deque<absl::AnyInvocable<void()>> tasks = std::exchange(posted_, {});
+    if (!later_.empty()) {
+      tasks.push_back(std::move(later_.front()));
+      later_.pop_front();
+    }
+    for (absl::AnyInvocable<void()>& task : tasks) task();
+  }
+  bool idle() const { return posted_.empty() && later_.empty(); }
+
+ private:
+  std::deque<absl::AnyInvocable<void()>> posted_;
+  std::deque<absl::AnyInvocable<void()>> later_;
+};
+
+class Timer : public Executor {
+ public:
+  void Post(absl::AnyInvocable<void()>) override { FAIL(); }
+  void PostLater(absl::AnyInvocable<void()>) override { FAIL(); }
+  void PostAfter(uint64_t, absl::AnyInvocable<void()> task) override {
+    CHECK(due_ == nullptr);
+    due_ = std::move(task);
+  }
+  void Fire() { std::exchange(due_, nullptr)(); }
+
+ private:
+  absl::AnyInvocable<void()> due_;
+};
+
+class StallTest : public ::testing::Test {
+ protected:
+  static constexpr int kPartitions = 20;
+  static constexpr int kEntries = 3000;
+
+  // A node whose partitions have this much to replay.
+  StallTest() {
+    storage::MemoryStore store(disk_);
+    multiraft::disk::v1::Command tick;
+    tick.mutable_tick();
+    for (uint32_t id = 1; id <= kPartitions; ++id) {
+      const base::PartitionId partition{id};
+      CHECK(store.CreatePartition(partition, storage::OneVoter()).ok());
+      storage::LogBuilder log(partition);
+      storage::LogWrite write;
+      write.partition = partition;
+      write.hard_state = raft::HardState{.term = raft::Term{1}};
+      for (int i = 0; i < kEntries; ++i) {
+        write.entries.push_back(log.Next(1, tick.SerializeAsString()));
+      }
+      store.Write(std::move(write));
+    }
+    while (store.has_pending_writes()) store.SyncStep();
+  }
+
+  void Start() {
+    store_ = std::make_unique<storage::MemoryStore>(disk_);
+    Options options;
+    options.node = base::NodeId{1};
+    auto host = Host::Open(options,
+                           {.clock = clock_,
+                            .executors = {&line_},
+                            .timer = timer_,
+                            .store = *store_,
+                            .transport = transport_,
+                            .registry = session::testing::BoxRegistry()},
+                           1, [](absl::Status status) { FAIL() << status; });
+    CHECK(host.ok()) << host.status();
+    host_ = *std::move(host);
+    host_->Start();
+  }
+
+  // A tick and all that it leads to at once. Returns how many entries were
+  // applied.
+  uint64_t Round() {
+    timer_.Fire();
+    line_.Round();
+    while (store_->has_pending_writes()) store_->SyncStep();
+    uint64_t applied = 0;
+    for (auto& partition : host_->All()) {
+      partition->GetStatus([&applied](PartitionStatus status) {
+        applied += status.applied_index.value();
+      });
+    }
+    line_.Round();
+    return applied - std::exchange(applied_, applied);
+  }
+
+  Options options_;
+  PassingClock clock_;
+  storage::MemoryDisk disk_;
+  NoTransport transport_;
+  Line line_;
+  Timer timer_;
+  std::unique_ptr<storage::MemoryStore> store_;
+  std::unique_ptr<Host> host_;
+  uint64_t applied_ = 0;
+};
+
+TEST_F(StallTest, ManyReplaysAreOnePieceARound) {
+  Start();
+  // Each round has two pieces: one beside the tick, one beside the question.
+  const uint64_t bound = 2 * 2 * options_.turn_entries_max;
+  for (int round = 0; round < 1000 && applied_ < kPartitions * kEntries;
+       ++round) {
+    EXPECT_LE(Round(), bound);
+  }
+  EXPECT_GE(applied_, uint64_t{kPartitions * kEntries});
+}
+
+}  // namespace
+}  // namespace partition
