@@ -65,8 +65,8 @@ raft::Index LogRetention::Target(raft::Index image,
 
 bool LogRetention::MayGo(const Piece& piece, uint64_t kept,
                          const LogNeeds& needs) const {
-  if (needs.transfer.has_value() && piece.last > *needs.transfer) return false;
-  if (needs.member.has_value() && piece.last > *needs.member &&
+  if (needs.transfer.has_value() && piece.last >= *needs.transfer) return false;
+  if (needs.member.has_value() && piece.last >= *needs.member &&
       kept + piece.bytes <= options_.log_behind_bytes_max) {
     return false;
   }

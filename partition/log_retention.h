@@ -7,6 +7,10 @@
 //    log_behind_bytes_max;
 //  - log_keep_bytes stay in any case, for those nobody has heard of.
 //
+// To send what is behind an entry, the leader must know the position of that
+// entry itself, which says where the rest fits. Once it is neither in memory
+// nor the image's, only the log has it: so that entry stays, too.
+//
 // Not thread-safe: used on its partition's executor only.
 
 #ifndef PARTITION_LOG_RETENTION_H_
@@ -23,7 +27,7 @@
 
 namespace partition {
 
-// What others need of the log: the entries behind these.
+// What others need of the log: these entries and what is behind them.
 struct LogNeeds {
   std::optional<raft::Index> transfer;  // Of the images under way, the oldest.
   std::optional<raft::Index> member;    // Of the members, the furthest behind.

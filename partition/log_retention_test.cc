@@ -42,9 +42,11 @@ TEST_F(LogRetentionTest, NothingGoesThatIsNotInTheImage) {
   EXPECT_EQ(Target(0), 1u);
 }
 
-TEST_F(LogRetentionTest, WhatAMemberLacksStays) {
-  EXPECT_EQ(Target(100, {.member = Index{70}}), 71u);
+// With its last entry: the next ones are sent with the position of that.
+TEST_F(LogRetentionTest, WhatAMemberLacksStaysAndItsLastEntry) {
+  EXPECT_EQ(Target(100, {.member = Index{70}}), 70u);
   // It is no reason to keep less than usual.
+  EXPECT_EQ(Target(100, {.member = Index{91}}), 91u);
   EXPECT_EQ(Target(100, {.member = Index{99}}), 91u);
 }
 
@@ -55,8 +57,8 @@ TEST_F(LogRetentionTest, WhatAMemberLacksStaysUpToABound) {
 
 // U18: the bound does not count; proposals are slowed instead.
 TEST_F(LogRetentionTest, WhatIsBehindAnImageUnderWayStaysWhateverItCosts) {
-  EXPECT_EQ(Target(100, {.transfer = Index{20}}), 21u);
-  EXPECT_EQ(Target(100, {.transfer = Index{20}, .member = Index{60}}), 21u);
+  EXPECT_EQ(Target(100, {.transfer = Index{20}}), 20u);
+  EXPECT_EQ(Target(100, {.transfer = Index{20}, .member = Index{60}}), 20u);
   EXPECT_EQ(Target(100, {.transfer = Index{95}}), 91u);
 }
 
@@ -81,7 +83,10 @@ TEST_F(LogRetentionTest, WhatAFormerProcessLeftGoesFirstUnlessItIsNeeded) {
   for (uint64_t i = 31; i <= 35; ++i) log.Add(Index{i}, kPiece);
   EXPECT_EQ(log.Target(Index{35}, {}), Index{31});
   EXPECT_EQ(log.Target(Index{35}, {.member = Index{25}}), Index{11});
-  EXPECT_EQ(log.Target(Index{35}, {.transfer = Index{30}}), Index{31});
+  // The position of the image's entry is the image's only as long as there is
+  // no newer one.
+  EXPECT_EQ(log.Target(Index{35}, {.transfer = Index{30}}), Index{11});
+  EXPECT_EQ(log.Target(Index{35}, {.transfer = Index{31}}), Index{31});
 }
 
 TEST(LogNeedsTest, MembersThatWereHeardFromCount) {
