@@ -29,6 +29,8 @@ struct Refusal {
   uint32_t retry_after_ms = 0;
   // Where clients reach the leader, if that is known. multiraft-leader.
   std::string leader;
+  // The replica that was asked does not lead. multiraft-not-leader.
+  bool not_leader = false;
 };
 
 // The refusal of a request whose session does not exist. Its code is NotFound,

@@ -437,6 +437,16 @@ Refusal Driver::Admit(const CommandRequest& request, bool keep_alive) {
 
 void Driver::ProposeAll(std::vector<ProposeItem> items) {
   if (items.empty()) return;
+  // A transfer is under way, or the log takes no more for now. Asked while the
+  // items are whole: a stream that is held is tried again (semantics 8.4).
+  uint64_t bytes = 0;
+  for (const ProposeItem& item : items) bytes += item.request.bytes.size();
+  if (absl::Status can = core_->CanPropose(items.size(), bytes); !can.ok()) {
+    for (ProposeItem& item : items) {
+      HoldOrRefuse(std::move(item), {.status = can, .retry_after_ms = 100});
+    }
+    return;
+  }
   std::vector<raft::Proposal> proposals;
   std::vector<uint64_t> sizes;
   proposals.reserve(items.size());
@@ -449,13 +459,7 @@ void Driver::ProposeAll(std::vector<ProposeItem> items) {
     proposals.push_back({.payload = std::move(payload), .payload_crc = crc});
   }
   absl::StatusOr<raft::Index> first = core_->Propose(std::move(proposals));
-  if (!first.ok()) {
-    for (ProposeItem& item : items) {
-      RefuseItem(std::move(item),
-                 {.status = first.status(), .retry_after_ms = 100});
-    }
-    return;
-  }
+  CHECK(first.ok()) << first.status();
   raft::Index index = *first;
   for (size_t i = 0; i < items.size(); ++i, ++index) {
     pending_bytes_ += sizes[i];
@@ -855,9 +859,13 @@ Refusal Driver::NotServing() const {
     return OutOfService(options_.id, paused_, Outcome::kNotProposed);
   }
   if (leads) return Replaying(options_.id);
-  return NotLeader(options_.id, core_->leader().value() != 0,
-                   static_cast<uint32_t>(options_.raft.election_ticks *
-                                         options_.raft.tick_ns / 1'000'000));
+  Refusal refusal =
+      NotLeader(options_.id, core_->leader().value() != 0,
+                static_cast<uint32_t>(options_.raft.election_ticks *
+                                      options_.raft.tick_ns / 1'000'000));
+  // Not one that was elected and has yet to commit something.
+  refusal.not_leader = core_->role() != raft::Role::kLeader;
+  return refusal;
 }
 
 // Any replica reads, as of the index that the leader confirms.

@@ -2,7 +2,6 @@
 // nor the node's timer.
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,65 +11,13 @@
 #include "gtest/gtest.h"
 #include "multiraft/disk/v1/command.pb.h"
 #include "partition/host.h"
+#include "partition/manual_executors.h"
 #include "session/testing/box.h"
 #include "storage/log_builder.h"
 #include "storage/memory_store.h"
 
 namespace partition {
 namespace {
-
-// Each look takes a while.
-class PassingClock : public base::Clock {
- public:
-  int64_t MonotonicNanos() override { return now_ns_ += 100'000; }
-  int64_t WallNanos() override { return 0; }
-
- private:
-  int64_t now_ns_ = 1'000'000'000;
-};
-
-// What a worker does, round by round.
-class Line : public Executor {
- public:
-  void Post(absl::AnyInvocable<void()> task) override {
-    posted_.push_back(std::move(task));
-  }
-  void PostLater(absl::AnyInvocable<void()> task) override {
-    later_.push_back(std::move(task));
-  }
-  void PostAfter(uint64_t, absl::AnyInvocable<void()>) override {
-    ADD_FAILURE() << "a line that may be busy is no timer";
-  }
-
-  // All that was posted, then one piece of long work.
-  void Round() {
-    std::deque<absl::AnyInvocable<void()>> tasks = std::exchange(posted_, {});
-    if (!later_.empty()) {
-      tasks.push_back(std::move(later_.front()));
-      later_.pop_front();
-    }
-    for (absl::AnyInvocable<void()>& task : tasks) task();
-  }
-  bool idle() const { return posted_.empty() && later_.empty(); }
-
- private:
-  std::deque<absl::AnyInvocable<void()>> posted_;
-  std::deque<absl::AnyInvocable<void()>> later_;
-};
-
-class Timer : public Executor {
- public:
-  void Post(absl::AnyInvocable<void()>) override { FAIL(); }
-  void PostLater(absl::AnyInvocable<void()>) override { FAIL(); }
-  void PostAfter(uint64_t, absl::AnyInvocable<void()> task) override {
-    CHECK(due_ == nullptr);
-    due_ = std::move(task);
-  }
-  void Fire() { std::exchange(due_, nullptr)(); }
-
- private:
-  absl::AnyInvocable<void()> due_;
-};
 
 class StallTest : public ::testing::Test {
  protected:
@@ -134,8 +81,8 @@ class StallTest : public ::testing::Test {
   PassingClock clock_;
   storage::MemoryDisk disk_;
   NoTransport transport_;
-  Line line_;
-  Timer timer_;
+  ManualLine line_;
+  ManualTimer timer_;
   std::unique_ptr<storage::MemoryStore> store_;
   std::unique_ptr<Host> host_;
   uint64_t applied_ = 0;

@@ -87,6 +87,9 @@ void Raft::Campaign() { impl_->Campaign(); }
 absl::StatusOr<Index> Raft::Propose(std::vector<Proposal> proposals) {
   return impl_->Propose(std::move(proposals));
 }
+absl::Status Raft::CanPropose(size_t count, uint64_t bytes) const {
+  return impl_->CanPropose(count, bytes);
+}
 void Raft::ReadIndex(uint64_t context) { impl_->ReadIndex(context); }
 absl::StatusOr<Index> Raft::ProposeConfChange(const Configuration& target) {
   return impl_->ProposeConfChange(target);

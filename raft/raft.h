@@ -119,6 +119,9 @@ class Raft {
   // ResourceExhausted: a payload above entry_bytes_max, or, transient,
   // Unavailable: uncommitted_bytes_max reached.
   absl::StatusOr<Index> Propose(std::vector<Proposal> proposals);
+  // What Propose would say to `count` payloads of `bytes` in all, each within
+  // entry_bytes_max: for who cannot give them away before.
+  absl::Status CanPropose(size_t count, uint64_t bytes) const;
 
   // Asks for a read index. The answer is a ReadState with this context in a
   // later Ready: confirmed by a quorum round that began after this call, and

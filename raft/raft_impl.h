@@ -49,6 +49,7 @@ class Raft::Impl {
   void Step(Message message);
   void Campaign();
   absl::StatusOr<Index> Propose(std::vector<Proposal> proposals);
+  absl::Status CanPropose(size_t count, uint64_t bytes) const;
   void ReadIndex(uint64_t context);
   absl::StatusOr<Index> ProposeConfChange(const Configuration& target);
   absl::Status TransferLeadership(ReplicaId target);

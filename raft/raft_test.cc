@@ -168,7 +168,10 @@ TEST(RaftTest, RefusesProposalsThatPassTheLimits) {  // P56
   EXPECT_EQ(accepted, 1000 / (100 + static_cast<int>(sizeof(Entry))));
   EXPECT_THAT(raft->Propose({Command(large)}),
               StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(raft->CanPropose(1, large.size()),
+              StatusIs(absl::StatusCode::kUnavailable));
   Drain(*raft);
+  EXPECT_OK(raft->CanPropose(1, large.size()));
   EXPECT_OK(raft->Propose({Command(large)}));
 }
 

@@ -41,14 +41,26 @@ void Raft::Impl::TickLeader(uint64_t elapsed_ns) {
   }
 }
 
-absl::StatusOr<Index> Raft::Impl::Propose(std::vector<Proposal> proposals) {
-  CHECK(!proposals.empty());
+absl::Status Raft::Impl::CanPropose(size_t count, uint64_t bytes) const {
   if (!is_leader() || transferee_ != ReplicaId{0}) {
     return absl::UnavailableError(
         is_leader()
             ? "leadership is being transferred"
             : absl::StrCat("replica ", config_.self.value(), " does not lead"));
   }
+  // Whatever the limit, one batch at a time passes.
+  const uint64_t pending = log_.pending_bytes();
+  const uint64_t more = bytes + count * sizeof(Entry);
+  if (pending > 0 && pending + more > config_.uncommitted_bytes_max) {
+    return absl::UnavailableError(absl::StrCat(
+        pending, " bytes are not committed and durable yet, ", more,
+        " more would pass the limit of ", config_.uncommitted_bytes_max));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Index> Raft::Impl::Propose(std::vector<Proposal> proposals) {
+  CHECK(!proposals.empty());
   uint64_t bytes = 0;
   for (const Proposal& proposal : proposals) {
     const uint64_t size =
@@ -58,15 +70,10 @@ absl::StatusOr<Index> Raft::Impl::Propose(std::vector<Proposal> proposals) {
           absl::StrCat("a command of ", size, " bytes is above the limit of ",
                        config_.entry_bytes_max));
     }
-    bytes += size + sizeof(Entry);
+    bytes += size;
   }
-  // Whatever the limit, one batch at a time passes.
-  const uint64_t pending = log_.pending_bytes();
-  if (pending > 0 && pending + bytes > config_.uncommitted_bytes_max) {
-    return absl::UnavailableError(absl::StrCat(
-        pending, " bytes are not committed and durable yet, ", bytes,
-        " more would pass the limit of ", config_.uncommitted_bytes_max));
-  }
+  absl::Status can = CanPropose(proposals.size(), bytes);
+  if (!can.ok()) return can;
   const Index first = log_.last_index() + 1;
   for (Proposal& proposal : proposals) {
     AppendOwn(EntryType::kApp, std::move(proposal.payload),
