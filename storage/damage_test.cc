@@ -17,8 +17,10 @@
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/database.h"
 #include "storage/io_hooks.h"
 #include "storage/log_builder.h"
+#include "storage/records.h"
 #include "storage/store.h"
 #include "storage/test_directory.h"
 
@@ -28,6 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 using base::testing::StatusIs;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr base::PartitionId kOne{1};
@@ -142,6 +145,15 @@ class DamageTest : public ::testing::Test {
 
   static void Cut(const fs::path& path, uint64_t bytes) {
     fs::resize_file(path, fs::file_size(path) - bytes);
+  }
+
+  // Overwrites a row of the database.
+  void Put(const std::string& meta_key, const std::string& value) {
+    ASSERT_OK_AND_ASSIGN(auto database,
+                         Database::Open({.directory = directory_ + "/db"}));
+    DatabaseBatch batch = database->NewBatch();
+    batch.Put(Family::kMeta, meta_key, value, "");
+    ASSERT_OK(database->Write(batch, Database::Durability::kSynced));
   }
 
   absl::Status Reopen() { return Store::Open(Options(directory_)).status(); }
@@ -265,6 +277,36 @@ TEST_F(DamageTest, FlippedBitInTheManifestIsRefusedWithItsName) {
   }
   Flip(directory_ + "/db/" + name, 40);
   ExpectRefused(name);
+}
+
+// What is damaged in one partition keeps neither the store nor the others down.
+TEST_F(DamageTest, DamagedPointerOfOnePartitionLeavesTheOthers) {
+  constexpr base::PartitionId kTwo{2};
+  Write(3);
+  {
+    ASSERT_OK_AND_ASSIGN(auto store, Open(nullptr));
+    ASSERT_OK(store->CreatePartition(kTwo, OneVoter()));
+  }
+  Put(ImagePointerKey(kOne), "\x01 no pointer");
+  ASSERT_OK_AND_ASSIGN(auto store, Open(nullptr));
+  ASSERT_OK_AND_ASSIGN(const auto listed, store->ListPartitions());
+  EXPECT_THAT(listed, ElementsAre(kOne, kTwo));
+  EXPECT_THAT(store->LoadPartition(kOne).status(),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("partition 1")));
+  EXPECT_OK(store->LoadPartition(kTwo).status());
+  // It is there, damaged or not.
+  EXPECT_THAT(store->CreatePartition(kOne, OneVoter()),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+// P45: what a replica was is not forgotten because the note is damaged.
+TEST_F(DamageTest, DamagedTombstoneStandsForAllReplicas) {
+  Write(1);
+  Put(ReplicaKey(base::PartitionId{2}), "\x01 no tombstone");
+  ASSERT_OK_AND_ASSIGN(auto store, Open(nullptr));
+  EXPECT_OK(store->LoadPartition(kOne).status());
+  EXPECT_THAT(store->CreateReplica(base::PartitionId{2}, raft::ReplicaId{9}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_F(DamageTest, DamagedWatermarkIsRefused) {

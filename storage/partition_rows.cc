@@ -1,6 +1,7 @@
 #include "storage/partition_rows.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -151,6 +152,44 @@ std::unique_ptr<Cursor> LogCursor(KeyValueView& view,
                                   base::PartitionId partition) {
   return view.NewCursor(Family::kLog, LogKey(partition, Index{0}),
                         LogEnd(partition));
+}
+
+// Stands for a tombstone that cannot be read: none of them may come back (P45).
+constexpr raft::ReplicaId kAllReplicas{
+    std::numeric_limits<raft::ReplicaId::value_type>::max()};
+
+// What is damaged, or of a newer format, puts its partition out of service; the
+// others go on.
+bool IsOfOnePartition(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsFailedPrecondition(status);
+}
+
+absl::StatusOr<Extent> ExtentOf(KeyValueView& view, base::PartitionId partition,
+                                const ImagePointer& pointer) {
+  Extent extent{.first = pointer.position.index + 1,
+                .last = pointer.position.index,
+                .image = pointer.position.index,
+                .generation = pointer.generation};
+  std::unique_ptr<Cursor> log = LogCursor(view, partition);
+  log->Seek(LogKey(partition, Index{0}));
+  if (log->valid()) {
+    extent.first = std::min(extent.first, IndexOfLogKey(log->key()));
+    log->SeekForPrev(LogEnd(partition));
+    if (log->valid()) {
+      extent.last = std::max(extent.last, IndexOfLogKey(log->key()));
+    }
+  }
+  if (!log->status().ok()) return Annotate(log->status(), partition);
+  return extent;
+}
+
+absl::StatusOr<Extent> ReadExtent(KeyValueView& view,
+                                  base::PartitionId partition,
+                                  absl::string_view pointer_bytes) {
+  const absl::StatusOr<ImagePointer> pointer =
+      DecodeImagePointer(pointer_bytes);
+  if (!pointer.ok()) return Annotate(pointer.status(), partition);
+  return ExtentOf(view, partition, *pointer);
 }
 
 absl::StatusOr<raft::Entry> DecodeAt(const Cursor& cursor,
@@ -411,25 +450,12 @@ absl::StatusOr<Extents> ReadExtents(KeyValueView& view) {
   for (meta->Seek(PartitionKeysBegin()); meta->valid(); meta->Next()) {
     const base::PartitionId partition = PartitionOfImagePointerKey(meta->key());
     if (partition == base::PartitionId{0}) continue;
-    const absl::StatusOr<ImagePointer> pointer =
-        DecodeImagePointer(meta->value());
-    if (!pointer.ok()) return Annotate(pointer.status(), partition);
-
-    Extent extent{.first = pointer->position.index + 1,
-                  .last = pointer->position.index,
-                  .image = pointer->position.index,
-                  .generation = pointer->generation};
-    std::unique_ptr<Cursor> log = LogCursor(view, partition);
-    log->Seek(LogKey(partition, Index{0}));
-    if (log->valid()) {
-      extent.first = std::min(extent.first, IndexOfLogKey(log->key()));
-      log->SeekForPrev(LogEnd(partition));
-      if (log->valid()) {
-        extent.last = std::max(extent.last, IndexOfLogKey(log->key()));
-      }
+    const absl::StatusOr<Extent> extent =
+        ReadExtent(view, partition, meta->value());
+    if (!extent.ok() && !IsOfOnePartition(extent.status())) {
+      return extent.status();
     }
-    if (!log->status().ok()) return Annotate(log->status(), partition);
-    extents[partition] = extent;
+    extents[partition] = extent.value_or(Extent());
   }
   RETURN_IF_ERROR(meta->status());
   return extents;
@@ -443,8 +469,11 @@ absl::StatusOr<Tombstones> ReadTombstones(KeyValueView& view) {
     const base::PartitionId partition = PartitionOfReplicaKey(meta->key());
     if (partition == base::PartitionId{0}) continue;
     const absl::StatusOr<ReplicaRecord> record = DecodeReplica(meta->value());
-    if (!record.ok()) return Annotate(record.status(), partition);
-    if (record->dropped != raft::ReplicaId{0}) {
+    if (!record.ok()) {
+      LOG(ERROR) << Annotate(record.status(), partition)
+                 << ": no replica of it will be made here";
+      tombstones[partition] = kAllReplicas;
+    } else if (record->dropped != raft::ReplicaId{0}) {
       tombstones[partition] = record->dropped;
     }
   }
@@ -461,6 +490,8 @@ absl::StatusOr<StoredPartition> ReadPartition(KeyValueView& view,
   // The image proves that everything in it was committed (D1).
   stored.hard_state.commit_index =
       std::max(stored.hard_state.commit_index, stored.image.position.index);
+  // What ReadExtents could not say.
+  RETURN_IF_ERROR(ExtentOf(view, partition, stored.image).status());
 
   std::unique_ptr<Cursor> cursor = LogCursor(view, partition);
   ASSIGN_OR_RETURN(stored.first_index,

@@ -79,8 +79,11 @@ void EncodeImageSlice(const ImageBatch& batch, size_t bytes_max,
 
 // --- Reading -----------------------------------------------------------------
 
-// Every partition on the disk and where its rows stand.
+// Every partition on the disk and where its rows stand; nothing in particular
+// where that cannot be read: then ReadPartition fails as well, and says why, so
+// nobody writes there.
 absl::StatusOr<Extents> ReadExtents(KeyValueView& view);
+// A tombstone that cannot be read is above all replicas.
 absl::StatusOr<Tombstones> ReadTombstones(KeyValueView& view);
 
 // See LogStore.
