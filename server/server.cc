@@ -378,6 +378,7 @@ absl::Status Server::Impl::EnterCluster(const StartHooks& hooks) {
                        .address = member.peer_address});
   }
   transport->SetNodes(std::move(remotes));
+  routes.SetPartitions(initial.partitions);
   return CreatePartitions(InitialPartitions(initial, store->identity()),
                           *store);
 }

@@ -10,6 +10,7 @@ using partition::Outcome;
 
 constexpr char kOutcome[] = "multiraft-outcome";
 constexpr char kLeader[] = "multiraft-leader";
+constexpr char kNotLeader[] = "multiraft-not-leader";
 constexpr char kRetryAfter[] = "multiraft-retry-after-ms";
 
 constexpr char kNotProposed[] = "not-proposed";
@@ -42,6 +43,7 @@ WireError EncodeError(const Error& error, const ErrorProfile& profile) {
   if (!refusal.leader.empty()) {
     wire.trailers.emplace_back(kLeader, refusal.leader);
   }
+  if (refusal.not_leader) wire.trailers.emplace_back(kNotLeader, "1");
   if (refusal.retry_after_ms != 0) {
     wire.trailers.emplace_back(kRetryAfter,
                                absl::StrCat(refusal.retry_after_ms));
@@ -61,6 +63,7 @@ Error DecodeError(
                               ? Outcome::kNotProposed
                               : Outcome::kUnknown;
   error.refusal.leader = Find(trailers, kLeader);
+  error.refusal.not_leader = !Find(trailers, kNotLeader).empty();
   // Malformed: no hint.
   if (!absl::SimpleAtoi(Find(trailers, kRetryAfter),
                         &error.refusal.retry_after_ms)) {

@@ -5,6 +5,7 @@
 //   multiraft-outcome         not-proposed | unknown
 //   multiraft-leader          host:port of the leader's client API, if it is
 //                             known
+//   multiraft-not-leader      1: the node that was asked does not lead
 //   multiraft-retry-after-ms  when a retry may succeed
 
 #ifndef SERVER_SERVICE_ERROR_H_

@@ -65,6 +65,16 @@ TEST(ForwardedErrorTest, WhatGrpcRefusesThereIsNotSentAgain) {
   }
 }
 
+TEST(ForwardedErrorTest, WhoDoesNotLeadSaysSo) {
+  const Trailers trailers = {{"multiraft-outcome", "not-proposed"},
+                             {"multiraft-not-leader", "1"}};
+  EXPECT_TRUE(Forwarded(grpc::StatusCode::UNAVAILABLE, "no leader", trailers)
+                  .refusal.not_leader);
+  EXPECT_FALSE(Forwarded(grpc::StatusCode::UNAVAILABLE, "the mailbox is full",
+                         {{"multiraft-outcome", "not-proposed"}})
+                   .refusal.not_leader);
+}
+
 TEST(ForwardedErrorTest, ADeadlineStaysOne) {
   EXPECT_THAT(
       Forwarded(grpc::StatusCode::DEADLINE_EXCEEDED, "late").refusal.status,

@@ -10,7 +10,6 @@
 #include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
 #include "server/service/byte_buffer.h"
-#include "server/service/forwarded_error.h"
 #include "server/service/luggage.h"
 
 namespace server::service {
@@ -67,8 +66,7 @@ class ForwardedUnary final : public grpc::ClientUnaryReactor,
     if (status.ok()) {
       call_->Answer(BytesOf(response_));
     } else {
-      call_->Fail(
-          ForwardedError(status, context_.GetServerTrailingMetadata(), route_));
+      call_->Fail(calls_.Failed(status, context_, route_));
     }
     {
       base::MutexLock lock(link_->mu);

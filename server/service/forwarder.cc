@@ -6,9 +6,13 @@
 
 namespace server::service {
 
-Forwarder::Forwarder(const transport::Routes& routes, base::NodeId self,
+Forwarder::Forwarder(transport::Routes& routes, base::NodeId self,
                      partition::Executor& timer, base::Clock& clock)
-    : routes_(routes), self_(self), timer_(timer), clock_(clock) {}
+    : routes_(routes),
+      self_(self),
+      timer_(timer),
+      clock_(clock),
+      calls_(routes) {}
 
 std::optional<transport::Route> Forwarder::Elsewhere(
     base::PartitionId partition) const {

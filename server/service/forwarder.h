@@ -29,8 +29,9 @@ namespace server::service {
 
 class Forwarder {
  public:
-  // The references must outlive it. REQUIRES, for its end: stopped.
-  Forwarder(const transport::Routes& routes, base::NodeId self,
+  // The references must outlive it. Drops routes that lead to nodes which do
+  // not lead. REQUIRES, for its end: stopped.
+  Forwarder(transport::Routes& routes, base::NodeId self,
             partition::Executor& timer, base::Clock& clock);
 
   // The leader's node, if it is known and another one.
@@ -51,7 +52,7 @@ class Forwarder {
   void Stop() { calls_.Stop(); }
 
  private:
-  const transport::Routes& routes_;
+  transport::Routes& routes_;
   const base::NodeId self_;
   partition::Executor& timer_;
   base::Clock& clock_;

@@ -4,6 +4,8 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "server/service/forwarded_error.h"
+
 namespace server::service {
 namespace {
 
@@ -39,6 +41,15 @@ std::shared_ptr<grpc::Channel> OutboundCalls::Enter(
         address, grpc::InsecureChannelCredentials(), Arguments());
   }
   return channel;
+}
+
+Error OutboundCalls::Failed(const grpc::Status& status,
+                            const grpc::ClientContext& context,
+                            const transport::Route& route) {
+  Error error =
+      ForwardedError(status, context.GetServerTrailingMetadata(), route);
+  if (error.refusal.not_leader) routes_.Drop(route);
+  return error;
 }
 
 void OutboundCalls::Forget(OutboundCall& call) {

@@ -7,6 +7,8 @@
 #define SERVER_SERVICE_OUTBOUND_CALLS_H_
 
 #include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/status.h>
 
 #include <map>
 #include <memory>
@@ -15,7 +17,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
+#include "server/service/error.h"
 #include "server/transport/gate.h"
+#include "server/transport/routes.h"
 
 namespace server::service {
 
@@ -31,6 +35,14 @@ class OutboundCall {
 
 class OutboundCalls {
  public:
+  // `routes` must outlive it.
+  explicit OutboundCalls(transport::Routes& routes) : routes_(routes) {}
+
+  // What came back along `route` instead of an answer (forwarded_error.h); a
+  // route to a node that says that it does not lead is dropped.
+  Error Failed(const grpc::Status& status, const grpc::ClientContext& context,
+               const transport::Route& route);
+
   // `call` begins, on the channel to `address`. Null: it must not, since Stop
   // was called.
   std::shared_ptr<grpc::Channel> Enter(OutboundCall& call,
@@ -46,6 +58,7 @@ class OutboundCalls {
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  transport::Routes& routes_;
   transport::Gate inside_;
 
   base::Mutex mu_;

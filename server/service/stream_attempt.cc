@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "server/service/byte_buffer.h"
-#include "server/service/forwarded_error.h"
 
 namespace server::service {
 
@@ -68,10 +67,8 @@ void StreamAttempt::OnReadDone(bool ok) {
 
 void StreamAttempt::OnDone(const grpc::Status& status) {
   calls_.Forget(*this);
-  listener_->Ended(
-      status.ok() ? Error{}
-                  : ForwardedError(status, context_.GetServerTrailingMetadata(),
-                                   route_));
+  listener_->Ended(status.ok() ? Error{}
+                               : calls_.Failed(status, context_, route_));
   OutboundCalls& calls = calls_;
   delete this;
   calls.Leave();

@@ -420,7 +420,7 @@ void GrpcTransport::Impl::Deliver(const Remote& sender, v1::Frame& frame) {
       base::MutexLock lock(mu_);
       if (running()) routes = sink_->routes;
     }
-    if (routes != nullptr) routes->Learn(frame);
+    if (routes != nullptr) routes->Learn(frame, sender.node);
   }
 }
 

@@ -487,6 +487,7 @@ TEST(GrpcTransportTest, WhoLeadsIsToldToAllNodes) {
   Node a(1), b(2);
   // No partition in common.
   a.transport().SetNodes({a.remote(), b.remote()});
+  b.routes().SetPartitions(5);
   a.routes().Learn(a.RouteHere(PartitionId{4}));
   StartAll({&a, &b});
   EXPECT_TRUE(

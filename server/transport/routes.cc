@@ -18,22 +18,40 @@ void Fill(const Route& route, v1::Route& out) {
 
 }  // namespace
 
+void Routes::SetPartitions(uint32_t count) {
+  base::MutexLock lock(mu_);
+  partitions_ = count;
+}
+
 void Routes::Learn(Route route) {
   base::MutexLock lock(mu_);
+  LearnLocked(std::move(route));
+}
+
+void Routes::LearnLocked(Route route) {
   Route& known = routes_[route.partition];
   if (route.term >= known.term) known = std::move(route);
 }
 
-void Routes::Learn(const v1::Frame& frame) {
+void Routes::Learn(const v1::Frame& frame, base::NodeId teller) {
+  base::MutexLock lock(mu_);
   for (const v1::Route& route : frame.routes()) {
     if (route.leader() == 0 || route.peer_address().empty()) continue;
-    Learn({.partition = base::PartitionId(route.partition()),
-           .term = raft::Term(route.term()),
-           .leader = raft::ReplicaId(route.leader()),
-           .node = base::NodeId(route.node()),
-           .peer_address = route.peer_address(),
-           .api_address = route.api_address()});
+    if (route.node() != teller.value()) continue;
+    if (route.partition() == 0 || route.partition() > partitions_) continue;
+    LearnLocked({.partition = base::PartitionId(route.partition()),
+                 .term = raft::Term(route.term()),
+                 .leader = raft::ReplicaId(route.leader()),
+                 .node = base::NodeId(route.node()),
+                 .peer_address = route.peer_address(),
+                 .api_address = route.api_address()});
   }
+}
+
+void Routes::Drop(const Route& route) {
+  base::MutexLock lock(mu_);
+  const auto found = routes_.find(route.partition);
+  if (found != routes_.end() && found->second == route) routes_.erase(found);
 }
 
 void Routes::Forget(base::PartitionId partition, raft::Term term) {

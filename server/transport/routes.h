@@ -2,7 +2,9 @@
 // replicas see, and what the leaders' nodes tell all others.
 //
 // It is a hint, never a proof: a request that is sent to a node which does not
-// lead any more is refused there.
+// lead any more is refused there, and the route dropped. So a node that is told
+// nonsense is put right by the first request that follows it, and there is at
+// most one route for each partition of the cluster.
 //
 // Thread-safe.
 
@@ -29,16 +31,25 @@ struct Route {
   base::NodeId node;
   std::string peer_address;  // Of the leader's node.
   std::string api_address;
+
+  bool operator==(const Route&) const = default;
 };
 
 class Routes {
  public:
-  // Keeps `route` unless a newer term is known.
+  // The partitions of the cluster are 1 to `count`; before it is known, other
+  // nodes are not believed.
+  void SetPartitions(uint32_t count) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Keeps `route`, which a replica here knows, unless a newer term is known.
   void Learn(Route route) ABSL_LOCKS_EXCLUDED(mu_);
 
   // A replica here knows of no leader at `term`: who led before does not.
   void Forget(base::PartitionId partition, raft::Term term)
       ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Its node says that it does not lead; nothing if another is known by now.
+  void Drop(const Route& route) ABSL_LOCKS_EXCLUDED(mu_);
 
   std::optional<Route> Find(base::PartitionId partition) const
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -47,11 +58,16 @@ class Routes {
   std::string FrameOf(base::NodeId node) const ABSL_LOCKS_EXCLUDED(mu_);
   static std::string FrameOf(const Route& route);
 
-  // Learns what another node tells.
-  void Learn(const multiraft::peer::v1::Frame& frame) ABSL_LOCKS_EXCLUDED(mu_);
+  // Learns what `teller` tells, of partitions that there are: what it leads
+  // itself, for who leads elsewhere is for that node to say.
+  void Learn(const multiraft::peer::v1::Frame& frame, base::NodeId teller)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  void LearnLocked(Route route) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   mutable base::Mutex mu_;
+  uint32_t partitions_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<base::PartitionId, Route> routes_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -47,12 +47,55 @@ TEST(RoutesTest, WhatANodeLeadsReachesAnother) {
   multiraft::peer::v1::Frame frame;
   ASSERT_TRUE(frame.ParseFromString(one.FrameOf(base::NodeId{1})));
   Routes other;
-  other.Learn(frame);
+  other.SetPartitions(3);
+  other.Learn(frame, base::NodeId{1});
   const std::optional<Route> route = other.Find(kPartition);
   ASSERT_TRUE(route.has_value());
   EXPECT_EQ(route->leader, raft::ReplicaId{1});
   EXPECT_EQ(route->peer_address, "peer:1");
   EXPECT_EQ(route->api_address, "api:1");
+}
+
+multiraft::peer::v1::Frame FrameWith(const Route& route) {
+  multiraft::peer::v1::Frame frame;
+  EXPECT_TRUE(frame.ParseFromString(Routes::FrameOf(route)));
+  return frame;
+}
+
+TEST(RoutesTest, ANodeSpeaksForItselfOnly) {
+  Routes routes;
+  routes.SetPartitions(3);
+  routes.Learn(FrameWith(RouteTo(1, 5)), base::NodeId{2});
+  EXPECT_EQ(NodeOf(routes), 0u);
+  routes.Learn(FrameWith(RouteTo(1, 5)), base::NodeId{1});
+  EXPECT_EQ(NodeOf(routes), 1u);
+}
+
+TEST(RoutesTest, WhatIsNoPartitionOfTheClusterIsNotKept) {
+  Routes routes;
+  routes.Learn(FrameWith(RouteTo(1, 5)), base::NodeId{1});
+  EXPECT_EQ(NodeOf(routes), 0u) << "their number is not known yet";
+  routes.SetPartitions(2);
+  routes.Learn(FrameWith(RouteTo(1, 5)), base::NodeId{1});
+  EXPECT_EQ(NodeOf(routes), 0u);
+  routes.SetPartitions(3);
+  routes.Learn(FrameWith(RouteTo(1, 5)), base::NodeId{1});
+  EXPECT_EQ(NodeOf(routes), 1u);
+}
+
+// A term that nobody will reach would otherwise stick until a restart.
+TEST(RoutesTest, ARouteWhoseNodeDoesNotLeadIsDropped) {
+  Routes routes;
+  const Route wrong = RouteTo(1, uint64_t{1} << 60);
+  routes.Learn(wrong);
+  routes.Learn(RouteTo(2, 6));
+  ASSERT_EQ(NodeOf(routes), 1u);
+  routes.Drop(RouteTo(1, 5));  // It was asked long ago.
+  EXPECT_EQ(NodeOf(routes), 1u);
+  routes.Drop(wrong);
+  EXPECT_EQ(NodeOf(routes), 0u);
+  routes.Learn(RouteTo(2, 6));
+  EXPECT_EQ(NodeOf(routes), 2u);
 }
 
 }  // namespace
