@@ -67,6 +67,8 @@ class RowStore {
   virtual void ForEachRow(
       absl::FunctionRef<void(const RowNode&)> visit) const = 0;
 
+  virtual void ForEachRow(absl::FunctionRef<void(RowNode&)> visit) = 0;
+
   virtual size_t size() const = 0;
 
   // RowHash of a row of this table. Without the epoch: that is this replica's

@@ -419,6 +419,7 @@ TableSet::Obsolete StateMachine::ImageDurable() {
 uint64_t StateMachine::dirty_bytes() const {
   return impl_->tables().dirty_bytes();
 }
+void StateMachine::RewriteImage() { impl_->tables().Rewrite(); }
 uint64_t StateMachine::dirty_rows() const {
   return impl_->tables().dirty_rows();
 }

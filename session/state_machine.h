@@ -218,6 +218,9 @@ class StateMachine {
   TableSet::Obsolete ImageDurable();
   uint64_t dirty_bytes() const;
   uint64_t dirty_rows() const;
+  // The next checkpoint writes all rows, not only those that changed: the image
+  // on disk is damaged.
+  void RewriteImage();
 
   // --- Load -----------------------------------------------------------------
 

@@ -196,6 +196,9 @@ class Table<Key, Row>::Store final : public RowStore {
       absl::FunctionRef<void(const RowNode&)> visit) const override {
     for (const Entry& entry : rows) visit(*entry.node);
   }
+  void ForEachRow(absl::FunctionRef<void(RowNode&)> visit) override {
+    for (const Entry& entry : rows) visit(*entry.node);
+  }
 
   size_t size() const override { return rows.size(); }
 

@@ -423,6 +423,15 @@ absl::Status TableSet::FinishLoad(uint64_t digest) {
       " and not to the pointer's ", absl::Hex(digest, absl::kZeroPad16), sums));
 }
 
+void TableSet::Rewrite() {
+  for (const auto& [key, table] : tables_) {
+    RowStore& store = table->store();
+    store.ForEachRow([&](RowNode& node) {
+      if (node.list != active_) Changes(store, node, store.SizeOf(node));
+    });
+  }
+}
+
 uint64_t TableSet::FullDigest() const {
   uint64_t digest = 0;
   for (const auto& [key, table] : tables_) {

@@ -122,6 +122,10 @@ class TableSet {
   };
   Obsolete ImageDurable();
 
+  // Makes each row one that has changed, so that the next cut is the whole
+  // image: for when the one on disk is damaged. Takes its time, for each row.
+  void Rewrite();
+
   // --- Load -----------------------------------------------------------------
 
   // Takes a row of an image, in (table, key) order. The owner's table must

@@ -27,6 +27,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 static_assert(sizeof(RowNode) <= 24, "every row pays for it");
 
@@ -262,6 +263,23 @@ TEST_F(TableTest, SlicesAreBoundedInRowsAndBytes) {
 }
 
 // --- Clear ------------------------------------------------------------------
+
+// P37: none of the versions that the damaged image has is used again.
+TEST_F(TableTest, RewriteMakesTheNextCutTheWholeImage) {
+  TextTable table(set_, TableId::kMap, 1);
+  for (const char* key : {"a", "b", "c"}) table.Put(key, {"old"});
+  Checkpoint(3);
+  table.Update("b", SetText);
+  set_.Freeze(5);  // Half written when the damage is found.
+  set_.Rewrite();
+  const uint64_t digest = set_.FullDigest();
+  EXPECT_THAT(Encode(), ElementsAre("b1=new"));
+  EXPECT_THAT(Durable(5), ElementsAre("b1/3"));
+  EXPECT_THAT(Checkpoint(7),
+              UnorderedElementsAre("a1=old", "b1=new", "c1=old"));
+  EXPECT_EQ(set_.digest(), digest);
+  EXPECT_THAT(Checkpoint(9), IsEmpty());
+}
 
 TEST_F(TableTest, ClearMovesTheTableToItsNextEpoch) {
   TextTable table(set_, TableId::kMap, 1);
