@@ -261,8 +261,9 @@ bool StateMachine::Impl::AnswerKnown(CommandKey key, uint64_t input_hash,
       return true;
     }
     applied.outcome = Applied::Outcome::kAnswered;
-    applied.output = {
-        .number = 1, .index = log_time_.index(), .result = record->ToResult()};
+    applied.output = {.number = 1,
+                      .index = log_time_.index(),
+                      .result = records_.ResultOf(key, *record)};
     return true;
   }
   if (session.open_commands > 0) {
@@ -322,11 +323,14 @@ void StateMachine::Impl::RunNew(CommandKey key,
 void StateMachine::Impl::Answer(CommandKey key, uint64_t input_hash,
                                 Result result, Session& session,
                                 Applied& applied) {
-  const CommandRecord& record =
-      records_.Add(key, input_hash, std::move(result), session.records);
+  records_.Add(key, input_hash, result, session.records);
+  // As it will be replayed.
+  Result answer = result.status == OperationStatus::kOk
+                      ? Ok(std::move(result.output))
+                      : Failure(result.status, std::move(result.message));
   applied.outcome = Applied::Outcome::kAnswered;
   applied.output = {
-      .number = 1, .index = log_time_.index(), .result = record.ToResult()};
+      .number = 1, .index = log_time_.index(), .result = std::move(answer)};
 }
 
 std::optional<Result> StateMachine::Impl::CreatePrimitive(
@@ -475,7 +479,7 @@ void StateMachine::Impl::Complete(CommandKey key, Result result) {
   Session* session = sessions_.Find(key.session);
   if (session == nullptr) return;
   --session->open_commands;
-  records_.Add(key, input_hash, std::move(result), session->records);
+  records_.Add(key, input_hash, result, session->records);
 }
 
 void StateMachine::Impl::Context::Publish(uint64_t change_index,

@@ -24,7 +24,7 @@ void Charge(uint64_t& budget, uint64_t items) {
 }  // namespace
 
 CommandRecords::CommandRecords(TableSet& tables)
-    : blocks_(tables, TableId::kRecords) {}
+    : blocks_(tables, TableId::kRecords), outputs_(tables, TableId::kOutputs) {}
 
 const CommandRecord* CommandRecords::Find(CommandKey command) const {
   const RecordBlock* block = blocks_.Find(BlockOf(command));
@@ -36,21 +36,36 @@ bool CommandRecords::IsAwaited(CommandKey command) const {
   return block != nullptr && block->is_awaited(SlotOf(command.sequence));
 }
 
-const CommandRecord& CommandRecords::Add(CommandKey command,
-                                         uint64_t input_hash, Result result,
-                                         RecordCounts& counts) {
+Result CommandRecords::ResultOf(CommandKey command,
+                                const CommandRecord& record) const {
+  const std::string* text = &record.text;
+  if (record.apart_bytes != 0) {
+    const OutputRow* row = outputs_.Find(RowKeyOf(command));
+    CHECK(row != nullptr) << "sequence " << command.sequence << " of session "
+                          << command.session << " has lost its output";
+    text = &row->text;
+  }
+  if (record.status == OperationStatus::kOk) return Ok(*text);
+  return Failure(record.status, *text);
+}
+
+void CommandRecords::Add(CommandKey command, uint64_t input_hash,
+                         const Result& result, RecordCounts& counts) {
   const BlockKey key = BlockOf(command);
   const uint8_t slot = SlotOf(command.sequence);
   CommandRecord record{.slot = slot,
                        .status = result.status,
                        .input_hash = input_hash,
                        .text = result.status == OperationStatus::kOk
-                                   ? std::move(result.output)
-                                   : std::move(result.message)};
+                                   ? result.output
+                                   : result.message};
+  if (record.text.size() > CommandRecord::kTextBytesMax) {
+    record.apart_bytes = static_cast<uint32_t>(record.text.size());
+    outputs_.Insert(RowKeyOf(command), {std::exchange(record.text, {})});
+  }
   ++counts.records;
   counts.bytes += record.cached_bytes();
   if (blocks_.Find(key) == nullptr) blocks_.Insert(key, RecordBlock());
-  const CommandRecord* added = nullptr;
   blocks_.Update(key, [&](RecordBlock& block) {
     if (block.is_awaited(slot)) {
       block.set_awaited(slot, false);
@@ -66,9 +81,9 @@ const CommandRecord& CommandRecords::Add(CommandKey command,
           << command.session << " has a record";
     }
     block.records_bytes += record.cached_bytes();
-    added = &*block.records.insert(at, std::move(record));
+    block.apart_bytes += record.apart_bytes;
+    block.records.insert(at, std::move(record));
   });
-  return *added;
 }
 
 void CommandRecords::Await(CommandKey command, RecordCounts& counts) {
@@ -100,15 +115,31 @@ void CommandRecords::Forget(CommandKey command, RecordCounts& counts) {
   if (record == nullptr) return;
   const BlockKey key = BlockOf(command);
   const uint64_t bytes = record->cached_bytes();
+  const uint64_t apart_bytes = record->apart_bytes;
+  EraseApart(key, *record);
   --counts.records;
   counts.bytes -= bytes;
   blocks_.Update(key, [&](RecordBlock& block) {
     block.records_bytes -= bytes;
+    block.apart_bytes -= apart_bytes;
     std::erase_if(block.records, [&](const CommandRecord& r) {
       return r.slot == SlotOf(command.sequence);
     });
   });
   if (blocks_.Find(key)->empty()) blocks_.Erase(key);
+}
+
+void CommandRecords::EraseApart(const BlockKey& key,
+                                const CommandRecord& record) {
+  if (record.apart_bytes == 0) return;
+  outputs_.Erase(
+      {key.first, SequenceNum(BlockStart(key.second) + record.slot)});
+}
+
+void CommandRecords::EraseAllApart(const BlockKey& key,
+                                   const RecordBlock& block) {
+  if (block.apart_bytes == 0) return;
+  for (const CommandRecord& record : block.records) EraseApart(key, record);
 }
 
 bool CommandRecords::Carry(Sweep& sweep, SessionId session,
@@ -159,6 +190,7 @@ void CommandRecords::CarryBlock(const Sweep& sweep, BlockKey key, uint64_t from,
       counts.records -= block->records.size();
       counts.awaited -= block->awaited_count();
       counts.bytes -= block->records_bytes;
+      EraseAllApart(key, *block);
       blocks_.Erase(key);
       return;
     }
@@ -203,6 +235,8 @@ void CommandRecords::CarryBlock(const Sweep& sweep, BlockKey key, uint64_t from,
       --counts.records;
       counts.bytes -= record.cached_bytes();
       b.records_bytes -= record.cached_bytes();
+      b.apart_bytes -= record.apart_bytes;
+      EraseApart(key, record);
       return true;
     });
   });
@@ -222,6 +256,7 @@ bool CommandRecords::EraseSome(SessionId session, uint64_t& budget) {
     if (!first) return true;
     if (budget == 0) return false;
     Charge(budget, records + 1);
+    EraseAllApart(*first, *blocks_.Find(*first));
     blocks_.Erase(*first);
   }
 }

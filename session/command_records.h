@@ -3,7 +3,7 @@
 //
 // They are kept in blocks of 256 sequence numbers, one row a block, so that a
 // checkpoint writes a few rows for thousands of commands, and none for those
-// that were acknowledged before it.
+// that were acknowledged before it. Long answers are rows of their own.
 //
 // Not thread-safe: used on its partition's worker only.
 
@@ -50,10 +50,13 @@ class CommandRecords {
   const CommandRecord* Find(CommandKey command) const;
   bool IsAwaited(CommandKey command) const;
 
+  // The answer in `record`, which is that of `command`.
+  Result ResultOf(CommandKey command, const CommandRecord& record) const;
+
   // Keeps the answer of a command, which is no longer awaited.
   // REQUIRES: it has none.
-  const CommandRecord& Add(CommandKey command, uint64_t input_hash,
-                           Result result, RecordCounts& counts);
+  void Add(CommandKey command, uint64_t input_hash, const Result& result,
+           RecordCounts& counts);
 
   // The number may run though it is below the mark. REQUIRES: no record.
   void Await(CommandKey command, RecordCounts& counts);
@@ -89,7 +92,12 @@ class CommandRecords {
                   absl::FunctionRef<bool(SequenceNum)> is_open,
                   RecordCounts& counts, uint64_t& budget);
 
+  // `record` of the block at `key` goes.
+  void EraseApart(const BlockKey& key, const CommandRecord& record);
+  void EraseAllApart(const BlockKey& key, const RecordBlock& block);
+
   Table<BlockKey, RecordBlock> blocks_;
+  Table<SequenceKey, OutputRow> outputs_;
 };
 
 }  // namespace session

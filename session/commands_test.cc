@@ -47,6 +47,64 @@ class CommandsTest : public ::testing::Test {
   PrimitiveId box_;
 };
 
+// Rows travel whole, so none may grow with what 256 commands answer.
+TEST_F(CommandsTest, LongAnswersAreRowsOfTheirOwn) {
+  constexpr size_t kLong = 20'000;
+  constexpr uint64_t kCommands = 100;
+  const auto text = [](uint64_t sequence, size_t bytes) {
+    return std::string(bytes, static_cast<char>('a' + sequence % 26));
+  };
+  const auto put = [&](Replica& replica, uint64_t sequence) {
+    // Short and long ones in turn.
+    return replica.Run(
+        session_, sequence, box_, testing::kPut,
+        absl::StrCat("k ", text(sequence, sequence % 2 == 0 ? kLong : 100)));
+  };
+  const auto outputs = [](Replica& replica) {
+    replica.Checkpoint();
+    replica.WriteImage();
+    const std::vector<EncodedRow>& rows = replica.image().rows;
+    return static_cast<uint64_t>(std::count_if(
+        rows.begin(), rows.end(),
+        [](const EncodedRow& row) { return row.table == TableId::kOutputs; }));
+  };
+  for (uint64_t i = 2; i < 2 + kCommands; ++i) put(replica_, i);
+  replica_.Checkpoint();
+  replica_.WriteImage();
+  size_t largest = 0;
+  for (const EncodedRow& row : replica_.image().rows) {
+    largest = std::max(largest, row.value.size());
+  }
+  EXPECT_LT(largest, kLong + 100);
+
+  // All are replayed, here and behind a restart.
+  Replica loaded = Replica::Load(replica_.image());
+  for (Replica* replica : {&replica_, &loaded}) {
+    const uint64_t digest = replica->machine().FullDigest();
+    for (uint64_t i = 2; i < 2 + kCommands; ++i) {
+      EXPECT_EQ(Answer(put(*replica, i)), text(i, i % 2 == 0 ? kLong : 100))
+          << i;
+    }
+    EXPECT_EQ(replica->machine().FullDigest(), digest);
+    EXPECT_EQ(outputs(*replica), kCommands / 2);
+    // Some, and then all, are let go of.
+    replica->KeepAlive(session_, 11, {2, 3, 4, 5, 6, 7});
+    EXPECT_EQ(outputs(*replica), kCommands / 2 - 2);  // 8 and 10.
+    replica->KeepAlive(session_, 1 + kCommands, {6});
+    EXPECT_EQ(outputs(*replica), 1u);
+    EXPECT_EQ(Answer(put(*replica, 6)), text(6, kLong));
+    replica->KeepAlive(session_, 1 + kCommands);
+    EXPECT_EQ(outputs(*replica), 0u);
+  }
+  EXPECT_EQ(replica_.machine().FullDigest(), loaded.machine().FullDigest());
+
+  put(replica_, 1000);  // Goes with its session.
+  EXPECT_EQ(outputs(replica_), 1u);
+  replica_.Close(session_);
+  replica_.Tick();
+  EXPECT_EQ(outputs(replica_), 0u);
+}
+
 TEST_F(CommandsTest, IdsAreIndexesAndEveryClientCommandIsOne) {
   EXPECT_EQ(session_, SessionId(1));
   EXPECT_EQ(box_, PrimitiveId(2));

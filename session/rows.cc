@@ -36,6 +36,9 @@ using base::AppendU8;
 using base::Reader;
 
 constexpr uint8_t kVersion = 1;
+// Beside a record's status: its text is a row of its own. Do not change: on
+// disk.
+constexpr uint8_t kApart = 0x80;
 
 void AppendText(std::string& out, absl::string_view text) {
   AppendU32(out, static_cast<uint32_t>(text.size()));
@@ -149,11 +152,6 @@ bool OpenCommandRow::Decode(absl::string_view bytes, OpenCommandRow& row) {
   return ReadFlag(reader, row.listens) && reader.done();
 }
 
-Result CommandRecord::ToResult() const {
-  if (status == OperationStatus::kOk) return Ok(text);
-  return Failure(status, text);
-}
-
 const CommandRecord* RecordBlock::Find(uint8_t slot) const {
   // Numbers mostly come in order, so the newest record is the likely one, and a
   // slot behind it has none.
@@ -188,10 +186,15 @@ void RecordBlock::Encode(std::string& out) const {
   for (uint64_t word : awaited) AppendU64(out, word);
   AppendU16(out, static_cast<uint16_t>(records.size()));
   for (const CommandRecord& record : records) {
+    const bool apart = record.apart_bytes != 0;
     AppendU8(out, record.slot);
-    AppendU8(out, static_cast<uint8_t>(record.status));
+    AppendU8(out, static_cast<uint8_t>(record.status) | (apart ? kApart : 0));
     AppendU64(out, record.input_hash);
-    AppendText(out, record.text);
+    if (apart) {
+      AppendU32(out, record.apart_bytes);
+    } else {
+      AppendText(out, record.text);
+    }
   }
 }
 
@@ -206,17 +209,37 @@ bool RecordBlock::Decode(absl::string_view bytes, RecordBlock& row) {
   for (uint16_t i = 0; i < count; ++i) {
     CommandRecord record;
     record.slot = reader.U8();
-    const uint8_t status = reader.U8();
+    const uint8_t byte = reader.U8();
+    const bool apart = (byte & kApart) != 0;
+    const uint8_t status = byte & ~kApart;
     record.input_hash = reader.U64();
-    record.text = ReadText(reader);
-    if (!reader.ok() || record.slot <= previous || !IsStatus(status)) {
+    if (apart) {
+      record.apart_bytes = reader.U32();
+    } else {
+      record.text = ReadText(reader);
+    }
+    if (!reader.ok() || record.slot <= previous || !IsStatus(status) ||
+        apart != (record.apart_bytes != 0)) {
       return false;
     }
     previous = record.slot;
     record.status = static_cast<OperationStatus>(status);
     row.records_bytes += record.cached_bytes();
+    row.apart_bytes += record.apart_bytes;
     row.records.push_back(std::move(record));
   }
+  return reader.done();
+}
+
+void OutputRow::Encode(std::string& out) const {
+  AppendU8(out, kVersion);
+  AppendText(out, text);
+}
+
+bool OutputRow::Decode(absl::string_view bytes, OutputRow& row) {
+  Reader reader(bytes);
+  if (!ReadVersion(reader)) return false;
+  row.text = ReadText(reader);
   return reader.done();
 }
 

@@ -105,12 +105,18 @@ struct CommandRecord {
   OperationStatus status = OperationStatus::kOk;
   uint64_t input_hash = 0;
   std::string text;  // The output if kOk, else the message.
+  // Not 0: the text is so long, and not here but in an OutputRow.
+  uint32_t apart_bytes = 0;
 
-  Result ToResult() const;
   // What it counts for in its session's cache.
-  uint64_t cached_bytes() const { return kOverhead + text.size(); }
+  uint64_t cached_bytes() const {
+    return kOverhead + text.size() + apart_bytes;
+  }
 
   static constexpr uint64_t kOverhead = 48;
+  // Longer texts are rows of their own, so that a block is no more than about a
+  // MiB, whatever its commands answer: rows travel whole.
+  static constexpr size_t kTextBytesMax = 4 << 10;
   bool operator==(const CommandRecord&) const = default;
 };
 
@@ -134,10 +140,23 @@ struct RecordBlock {
   bool operator==(const RecordBlock&) const = default;
   void Encode(std::string& out) const;
   static bool Decode(absl::string_view bytes, RecordBlock& row);
-  size_t size_bytes() const { return sizeof(*this) + records_bytes; }
+  size_t size_bytes() const {
+    return sizeof(*this) + records_bytes - apart_bytes;
+  }
 
-  // The sum of cached_bytes of `records`; derived.
+  // The sums of cached_bytes and of apart_bytes of `records`; derived.
   uint64_t records_bytes = 0;
+  uint64_t apart_bytes = 0;
+};
+
+// TableId::kOutputs: the text of a record that is too long for its block.
+struct OutputRow {
+  std::string text;
+
+  bool operator==(const OutputRow&) const = default;
+  void Encode(std::string& out) const;
+  static bool Decode(absl::string_view bytes, OutputRow& row);
+  size_t size_bytes() const { return sizeof(*this) + text.size(); }
 };
 
 // TableId::kListeners: a command that listens. Which events it has yet to

@@ -105,6 +105,28 @@ TEST(RowsTest, RecordBlock) {
                "fe 08 0000000000000000 00000002 6e6f");
 }
 
+TEST(RowsTest, RecordWhoseTextIsApart) {
+  RecordBlock block;
+  block.records = {{.slot = 7,
+                    .status = OperationStatus::kConflict,
+                    .input_hash = 9,
+                    .apart_bytes = 5000}};
+  block.records_bytes = CommandRecord::kOverhead + 5000;
+  block.apart_bytes = 5000;
+  ExpectGolden(block,
+               "01 0000000000000000 0000000000000000 0000000000000000 "
+               "0000000000000000 0001 "
+               "07 88 0000000000000009 00001388");
+  EXPECT_EQ(block.size_bytes(), sizeof(block) + CommandRecord::kOverhead);
+  ExpectGolden(OutputRow{.text = "long"}, "01 00000004 6c6f6e67");
+  // One of no bytes is not apart.
+  EXPECT_FALSE(RecordBlock::Decode(
+      absl::HexStringToBytes("01" + std::string(64, '0') +
+                             "0001"
+                             "0780000000000000000900000000"),
+      block));
+}
+
 TEST(RowsTest, ARecordBlockIsOrderedAndOfKnownStatuses) {
   const std::string head = "01" + std::string(64, '0');
   RecordBlock row;

@@ -171,7 +171,7 @@ OutputRead StateMachine::Impl::ReadOutput(CommandKey command,
     return {.kind = OutputRead::Kind::kOutput,
             .output = {.number = 1,
                        .index = log_time_.index(),
-                       .result = record->ToResult()}};
+                       .result = records_.ResultOf(command, *record)}};
   }
   if (!open->listens) return {.kind = OutputRead::Kind::kNothingYet};
   EventLog::Read read = events_.ReadOutput(command, after);

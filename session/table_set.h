@@ -45,6 +45,7 @@ enum class TableId : uint16_t {
   kListeners = 8,
   kEvents = 9,
   kReclaims = 10,
+  kOutputs = 11,
 
   kCounter = 16,
   kMap = 17,
