@@ -316,5 +316,99 @@ TEST_F(DamageTest, DamagedWatermarkIsRefused) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("watermark")));
 }
 
+// --- Behind a watermark that is old, as a power cut leaves it
+// -----------------
+
+class OldMarkTest : public DamageTest {
+ protected:
+  // So many entries, one sync each; the mark knows the first five.
+  void WriteWithOldMark(int entries, const std::string& mode) {
+    mode_ = mode;
+    const std::string mark = directory_ + "/watermark";
+    ASSERT_OK_AND_ASSIGN(auto store, Store::Open(AfterPowerCut()));
+    ASSERT_OK(store->CreatePartition(kOne, OneVoter()));
+    Append(*store, 5, 500);
+    fs::copy(mark, mark + ".old");
+    Append(*store, entries - 5, 500);
+    store = nullptr;
+    fs::rename(mark + ".old", mark);
+  }
+
+  StoreOptions AfterPowerCut() const {
+    StoreOptions options = Options(directory_);
+    options.identity.mode = mode_;
+    options.same_boot = false;
+    return options;
+  }
+
+  // The entry `back` from the last one, in its payload.
+  void FlipEntry(int back) {
+    const fs::path log = Logs().back();
+    std::ifstream in(log, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    size_t at = bytes.size();
+    for (int i = 0; i <= back; ++i) {
+      at = bytes.rfind(std::string(100, 'd'), at);
+      ASSERT_NE(at, bytes.npos);
+      if (i < back) at = bytes.find_last_not_of('d', at);
+    }
+    Flip(log, at);
+  }
+
+  std::string mode_;
+};
+
+TEST_F(OldMarkTest, DamageThatALaterBatchShowsToBeSyncedIsRefused) {  // P31
+  WriteWithOldMark(12, kSingleMode);
+  FlipEntry(/*back=*/3);
+  const std::string log = Logs().back().filename().string();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    EXPECT_THAT(
+        Store::Open(AfterPowerCut()).status(),
+        StatusIs(absl::StatusCode::kDataLoss,
+                 AllOf(HasSubstr(log), HasSubstr("it was synced up to"))));
+  }
+}
+
+// Nothing tells it from one that was being synced.
+TEST_F(OldMarkTest, DamageInTheLastBatchIsDroppedByANodeAlone) {
+  WriteWithOldMark(12, kSingleMode);
+  FlipEntry(/*back=*/0);
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(AfterPowerCut()));
+  ASSERT_OK_AND_ASSIGN(auto stored, store->LoadPartition(kOne));
+  EXPECT_EQ(stored.entries.size(), 11u);
+}
+
+TEST_F(OldMarkTest, DamageInTheLastBatchIsRefusedWhereOthersHaveTheData) {
+  WriteWithOldMark(12, "static");
+  FlipEntry(/*back=*/0);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    EXPECT_THAT(
+        Store::Open(AfterPowerCut()).status(),
+        StatusIs(absl::StatusCode::kDataLoss, HasSubstr("may be behind that")));
+  }
+}
+
+// Nor does the refusal pass for an opening by the next attempt's time.
+TEST_F(OldMarkTest, ARefusedDirectoryIsStillThatOfAnotherBoot) {
+  WriteWithOldMark(12, "static");
+  FlipEntry(/*back=*/0);
+  std::ofstream(directory_ + "/boot", std::ios::trunc) << "another boot";
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    StoreOptions options = AfterPowerCut();
+    options.same_boot = std::nullopt;
+    EXPECT_THAT(Store::Open(std::move(options)).status(),
+                StatusIs(absl::StatusCode::kDataLoss));
+  }
+}
+
+TEST_F(OldMarkTest, WithoutAPowerCutTheMarkIsExact) {
+  WriteWithOldMark(12, "static");
+  FlipEntry(/*back=*/0);
+  StoreOptions options = AfterPowerCut();
+  options.same_boot = std::nullopt;  // It is the same, as the kernel says.
+  EXPECT_OK(Store::Open(std::move(options)).status());
+}
+
 }  // namespace
 }  // namespace storage

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -90,6 +92,14 @@ absl::StatusOr<int> Lock(const std::string& directory) {
   return fd;
 }
 
+std::string ReadAll(const std::string& path) {
+  std::ifstream in(path);
+  return std::string((std::istreambuf_iterator<char>(in)), {});
+}
+
+// Names the run of the kernel; empty: it does not say.
+std::string BootId() { return ReadAll("/proc/sys/kernel/random/boot_id"); }
+
 template <class T>
 absl::Status CheckSame(const std::string& path, absl::string_view what,
                        const T& stored, const T& wanted) {
@@ -151,6 +161,16 @@ DataDirectory::~DataDirectory() { close(lock_fd_); }
 bool DataDirectory::HasDatabase(const std::string& path) {
   std::error_code error;
   return std::filesystem::exists(path + "/db/CURRENT", error);
+}
+
+bool DataDirectory::same_boot() const {
+  const std::string boot = BootId();
+  return !boot.empty() && ReadAll(path_ + "/boot") == boot;
+}
+
+// Lost or torn, it is another boot's: that is only more careful.
+void DataDirectory::NoteOpened() const {
+  std::ofstream(path_ + "/boot", std::ios::trunc) << BootId();
 }
 
 absl::Status DataDirectory::CheckWatermark(const Database& database) const {

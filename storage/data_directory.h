@@ -3,6 +3,7 @@
 //
 //   LOCK         locked while in use; says by which process
 //   watermark    up to where the database was acknowledged (watermark.h)
+//   boot         since when, by the kernel's boot id: whether power was lost
 //   db/          RocksDB
 
 #ifndef STORAGE_DATA_DIRECTORY_H_
@@ -37,6 +38,12 @@ class DataDirectory {
   // There is a database in the directory `path`.
   static bool HasDatabase(const std::string& path);
   Watermark& watermark() { return *watermark_; }
+
+  // The machine has not been started since the database was last opened here:
+  // so nothing that was written is lost, and the watermark is exact.
+  bool same_boot() const;
+  // The database is open, and holds what it must.
+  void NoteOpened() const;
 
   // Checks that `database`, as it opened, holds everything that was ever
   // acknowledged from it (D9). DataLoss says what to do.

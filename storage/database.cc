@@ -20,6 +20,7 @@
 #include "rocksdb/table.h"
 #include "storage/rocks_log.h"
 #include "storage/rocks_status.h"
+#include "storage/synced_claims.h"
 
 namespace storage {
 
@@ -178,11 +179,25 @@ void Abandon(std::unique_ptr<rocksdb::DB> db,
   abandoned->emplace_back(db.release(), env.release());
 }
 
-// Whether everything acknowledged comes before the first damage in the logs. A
-// power cut can leave holes, not only a cut, in what was never synced (U1), and
-// RocksDB takes those for corruption. Looks without changing a file.
-bool OnlyTheTailIsDamaged(const DatabaseOptions& options,
-                          rocksdb::DBOptions db_options) {
+// Whether the logs may be cut at the first damage, and why not. A power cut can
+// leave holes, not only a cut, in what was never synced (U1), and RocksDB takes
+// those for corruption. Looks without changing a file.
+//
+// What would be dropped was not synced, and may go, if
+//  - all that was acknowledged is in front of it, and
+//  - no whole batch behind the damage says that more was synced by then.
+// That leaves one doubt, where power was lost and the acknowledged number may
+// be old: the last batch of all. Nobody wrote behind it, so nothing tells a
+// batch whose sync had returned from one that was being synced. A node alone
+// takes it for the latter, as RocksDB does with a tail that is cut off; where
+// others have the data, the doubt is worth a new incarnation (P31).
+struct Tail {
+  bool may_go = false;
+  uint64_t ends_at = 0;
+  std::string why;  // It may not.
+};
+
+Tail JudgeTail(const DatabaseOptions& options, rocksdb::DBOptions db_options) {
   db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   db_options.create_if_missing = false;
   db_options.create_missing_column_families = false;
@@ -193,18 +208,30 @@ bool OnlyTheTailIsDamaged(const DatabaseOptions& options,
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
       db_options, options.directory, MakeFamilies(options), &handles, &opened);
-  if (!status.ok()) return false;
+  if (!status.ok()) return {};
   const std::unique_ptr<rocksdb::DB> db(opened);
-  const uint64_t found = db->GetLatestSequenceNumber();
+  Tail tail{.ends_at = db->GetLatestSequenceNumber()};
   for (rocksdb::ColumnFamilyHandle* handle : handles) {
     db->DestroyColumnFamilyHandle(handle);
   }
-  return found >= options.acknowledged_sequence;
+  const uint64_t synced = std::max(options.acknowledged_sequence,
+                                   HighestSyncedClaim(options.directory));
+  if (tail.ends_at < synced) {
+    tail.why = absl::StrCat("it was synced up to sequence number ", synced,
+                            ", and is whole up to ", tail.ends_at);
+  } else if (options.has_peers && !options.acknowledged_is_exact) {
+    tail.why =
+        absl::StrCat("it is whole up to sequence number ", tail.ends_at,
+                     ", and the last that was synced may be behind that");
+  } else {
+    tail.may_go = true;
+  }
+  return tail;
 }
 
 // What went wrong, the file if RocksDB's log names one, and what to do.
 absl::Status ExplainOpenError(const rocksdb::Status& status,
-                              const RocksLog& log,
+                              const RocksLog& log, const std::string& why,
                               const std::string& directory) {
   const absl::Status error =
       FromRocks(status, absl::StrCat("database ", directory));
@@ -221,6 +248,7 @@ absl::Status ExplainOpenError(const rocksdb::Status& status,
   const std::string line = log.LineNamingAFile();
   return absl::DataLossError(absl::StrCat(
       error.message(), named, line.empty() ? "" : "; RocksDB says: ", line,
+      why.empty() ? "" : "; ", why,
       ". A file is damaged or missing, so acknowledged writes may be lost: "
       "put the file back if you have it; otherwise move the directory away "
       "and let this node join again under a new incarnation, or restore a "
@@ -252,6 +280,22 @@ void DatabaseBatch::DeleteRange(Family family, absl::string_view begin,
                                 absl::string_view end) {
   const rocksdb::Status status = batch_.DeleteRange(
       families_[static_cast<int>(family)], ToSlice(begin), ToSlice(end));
+  CHECK(status.ok()) << status.ToString();
+}
+
+uint64_t DatabaseBatch::last_sequence() const {
+  CHECK(!empty());
+  // RocksDB has put the number of the first change, little-endian, where its
+  // format has it: in front of everything.
+  uint64_t first = 0;
+  for (size_t i = sizeof(first); i-- > 0;) {
+    first = first << 8 | static_cast<uint8_t>(batch_.Data()[i]);
+  }
+  return first + batch_.Count() - 1;
+}
+
+void DatabaseBatch::ClaimSynced(uint64_t sequence) {
+  const rocksdb::Status status = batch_.PutLogData(EncodeSyncedClaim(sequence));
   CHECK(status.ok()) << status.ToString();
 }
 
@@ -342,14 +386,21 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::Status status = rocksdb::DB::Open(
       db_options, options.directory, MakeFamilies(options), &handles, &db);
-  if (status.IsCorruption() && OnlyTheTailIsDamaged(options, db_options)) {
+  Tail tail;
+  if (status.IsCorruption()) tail = JudgeTail(options, db_options);
+  if (tail.may_go) {
+    LOG(WARNING) << "database " << options.directory
+                 << ": dropping what is behind sequence number " << tail.ends_at
+                 << ": it is damaged, and was never acknowledged ("
+                 << status.ToString() << ")";
     db_options.wal_recovery_mode =
         rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     status = rocksdb::DB::Open(db_options, options.directory,
                                MakeFamilies(options), &handles, &db);
   }
   if (!status.ok()) {
-    return ExplainOpenError(status, *database->log_, options.directory);
+    return ExplainOpenError(status, *database->log_, tail.why,
+                            options.directory);
   }
   database->db_.reset(db);
   CHECK_EQ(handles.size(), size_t{1 + kFamilyCount});

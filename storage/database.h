@@ -41,6 +41,12 @@ struct DatabaseOptions {
   // What the database must still hold: all up to this sequence number was
   // acknowledged (D9).
   uint64_t acknowledged_sequence = 0;
+  // And nothing behind it: no power was lost since, so the number is no older
+  // than the rest.
+  bool acknowledged_is_exact = false;
+  // Other nodes count on what this one has acknowledged, and have it, too: what
+  // may be lost is refused here rather than risked.
+  bool has_peers = false;
 
   // Called, on a thread of RocksDB, when a flush or compaction failed.
   std::function<void(absl::Status)> on_background_error;
@@ -72,8 +78,13 @@ class DatabaseBatch : public KeyValueSink {
                    absl::string_view end) override;
 
   bool empty() const { return batch_.Count() == 0; }
-  // Changes in the batch: each takes one sequence number.
-  uint64_t size() const { return batch_.Count(); }
+  // The number of its last change. REQUIRES: it is not empty, and was written.
+  uint64_t last_sequence() const;
+
+  // Has the log say, with this batch, that all up to `sequence` is durable.
+  // REQUIRES: it is, when the batch is written.
+  void ClaimSynced(uint64_t sequence);
+
   // Empties the batch. Keeps a modest buffer for the next use.
   void Clear();
 

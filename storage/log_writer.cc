@@ -17,6 +17,7 @@ LogWriter::LogWriter(Database& database, const FileSystem& file_system,
       watermark_(watermark),
       fence_(fence),
       writing_{.batch = database.NewBatch()},
+      synced_(database.latest_sequence()),  // What it opened with is durable.
       gathering_{.batch = database.NewBatch()},
       extents_(std::move(extents)),
       tombstones_(std::move(tombstones)) {
@@ -233,16 +234,15 @@ absl::Status LogWriter::WriteSynced() {
   if (fence_.raised()) return fence_.status();
   if (batch.empty()) return absl::OkStatus();  // All before it is durable.
 
-  // What RocksDB holds now is in the log before `batch` and durable with it.
-  const uint64_t before = database_.latest_sequence();
+  batch.ClaimSynced(synced_);
   const absl::Status written =
       database_.Write(batch, Database::Durability::kSynced);
   if (!written.ok()) fence_.Raise(written);
   // Also when another thread raised it meanwhile: after a failed sync of the
   // same log no later success counts (P32).
   if (fence_.raised()) return fence_.status();
-  watermark_.Advance(
-      {.sequence = before + batch.size(), .log = file_system_.newest_log()});
+  synced_ = batch.last_sequence();
+  watermark_.Advance({.sequence = synced_, .log = file_system_.newest_log()});
   batches_.fetch_add(1, std::memory_order_relaxed);
   return absl::OkStatus();
 }

@@ -118,8 +118,9 @@ class LogWriter : public base::Helped {
 
   std::atomic<uint64_t> batches_{0};
 
-  // Belongs to the thread that set is_writing_.
+  // These belong to the thread that set is_writing_.
   Gathering writing_;
+  uint64_t synced_;  // Up to this sequence number.
 
   mutable base::Mutex mu_;  // Never held across I/O.
   base::CondVar queued_;

@@ -22,6 +22,8 @@ namespace storage {
 inline constexpr uint32_t kDataFormat = 1;
 
 // To whom a data directory belongs (D8). Drawn once and never changed.
+inline constexpr char kSingleMode[] = "single";
+
 struct Identity {
   std::string cluster;
   base::NodeId node;

@@ -71,6 +71,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   database.file_system = store->file_system_;
   database.acknowledged_sequence =
       store->directory_->watermark().opened_at().sequence;
+  database.acknowledged_is_exact =
+      options.same_boot.value_or(store->directory_->same_boot());
+  database.has_peers = options.identity.mode != kSingleMode;
   database.write_buffer_bytes = options.write_buffer_bytes;
   database.wal_bytes_max = options.wal_bytes_max;
   database.on_background_error = raise;
@@ -79,6 +82,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   ASSIGN_OR_RETURN(store->database_, Database::Open(std::move(database)));
 
   RETURN_IF_ERROR(store->directory_->CheckWatermark(*store->database_));
+  store->directory_->NoteOpened();
   ASSIGN_OR_RETURN(store->identity_, store->directory_->Claim(
                                          *store->database_, options.identity));
   ASSIGN_OR_RETURN(const std::optional<std::string> initial,

@@ -52,6 +52,9 @@ struct StoreOptions {
   // more would not save flushes.
   uint64_t wal_bytes_max = 128 << 20;
 
+  // For tests: whether the machine was not started since; else the kernel says.
+  std::optional<bool> same_boot;
+
   // For tests: sees and fails calls to the disk. Outlives the store.
   IoHooks* io_hooks = nullptr;
 };
