@@ -87,7 +87,9 @@ class Checkpointer {
   bool is_writing() const { return cut_.has_value(); }
 
   const storage::ImagePointer& image() const { return image_; }
-  uint64_t log_bytes() const { return log_.bytes(); }
+  uint64_t log_bytes_behind(raft::Index index) const {
+    return log_.bytes_behind(index);
+  }
 
  private:
   // The cut being written.

@@ -67,6 +67,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
                       const raft::Configuration& configuration,
                       raft::Index first) {
                  core_->Compacted(position, configuration, first);
+                 ImageDurable(position.index);
                },
            .needs = [this] { return NeedsOfLog(); },
            .failed =
@@ -74,6 +75,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       image_sender_(options_, self_, ports_.store, SenderHooks()),
       image_receiver_(options_, self_, ports_.store, ports_.registry,
                       ReceiverHooks()),
+      write_pacer_(options_.log_behind_bytes_max, 2 * options_.image_idle_ns),
       callers_(*state_machine_),
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
       transfers_(options.raft.election_ticks + 1),
@@ -311,7 +313,7 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
     status.state_bytes = state_machine_->size_bytes();
     status.counts = state_machine_->counts();
     status.problem = problem_.empty() ? paused_ : problem_;
-    status.alarm = divergence_.Alarm();
+    status.alarm = image_damage_.empty() ? divergence_.Alarm() : image_damage_;
     status.verified_index = divergence_.verified_index();
     status.configuration = core_->configuration();
     status.followers = core_->followers();
@@ -424,10 +426,12 @@ Refusal Driver::Admit(const CommandRequest& request, bool keep_alive) {
     return Busy(absl::StrCat("partition ", options_.id.value(),
                              ": too many commands wait to be applied"));
   }
-  if (!keep_alive && LogWaitsForImage()) {
+  if (!keep_alive && !write_pacer_.Admit(request.bytes.size())) {
     return Busy(absl::StrCat("partition ", options_.id.value(),
-                             ": a member gets the image, and the log behind "
-                             "it is full"));
+                             ": a member gets the image, and until it has it "
+                             "no more than ",
+                             write_pacer_.bytes_per_second(),
+                             " bytes a second are taken"));
   }
   CHECK(admit_command_->ParseFromString(request.bytes));
   absl::Status status = state_machine_->Admit(*admit_command_);
@@ -814,7 +818,7 @@ void Driver::OnTick() {
   ProposeGathered();
   ProposeTick();
   if (checkpointer_.IsDue(now)) {
-    ProposeInternal(CheckpointCommand(), checkpoint_in_flight_);
+    ProposeCheckpoint();
   }
 }
 
@@ -825,6 +829,10 @@ void Driver::ProposeTick() {
 
 void Driver::ProposeTickNow() {
   ProposeInternal(TickCommand(), tick_in_flight_);
+}
+
+void Driver::ProposeCheckpoint() {
+  ProposeInternal(CheckpointCommand(), checkpoint_in_flight_);
 }
 
 // Held streams are tried again, or refused when they have waited long enough.

@@ -30,6 +30,7 @@
 #include "partition/replayer.h"
 #include "partition/transfers.h"
 #include "partition/versions.h"
+#include "partition/write_pacer.h"
 #include "raft/raft.h"
 #include "session/state_machine.h"
 #include "storage/log_store.h"
@@ -128,6 +129,7 @@ class Driver : public Partition {
   void ProposeAll(std::vector<ProposeItem> items);
   void ProposeTick();
   void ProposeTickNow();
+  void ProposeCheckpoint();
   void ProposeInternal(const std::string& bytes, raft::Index& in_flight);
   void Fetch(const raft::FetchRequest& request);
   void ProcessReady();
@@ -166,7 +168,11 @@ class Driver : public Partition {
   void TickImages();
   void StopImages();
   LogNeeds NeedsOfLog() const;
-  bool LogWaitsForImage() const;
+  // Log that stays for an image at `index` while it is under way.
+  uint64_t LogBehind(raft::Index image) const;
+  void SendImage(const raft::SnapshotSend& send);
+  void ImageDamaged(const absl::Status& why);
+  void ImageDurable(raft::Index index);
   void ImageInstalled(std::unique_ptr<session::StateMachine> state_machine,
                       const storage::ImagePointer& image);
   // On a thread of the store: a large state takes long.
@@ -260,6 +266,7 @@ class Driver : public Partition {
   Checkpointer checkpointer_;
   ImageSender image_sender_;
   ImageReceiver image_receiver_;
+  WritePacer write_pacer_;
   Callers callers_;
   Reads reads_;
   Transfers transfers_;
@@ -291,6 +298,10 @@ class Driver : public Partition {
   raft::Index tick_in_flight_;
   raft::Index checkpoint_in_flight_;
   raft::Index version_in_flight_;
+  // The image on disk is damaged (empty: not that we know): no follower gets
+  // it before one from this index on is written, with all rows anew (P37).
+  std::string image_damage_;
+  raft::Index image_whole_from_;
   bool started_ = false;
   bool retired_ = false;
   bool stopped_ = false;

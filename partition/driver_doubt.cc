@@ -268,6 +268,7 @@ void Driver::Reseeded(std::unique_ptr<session::StateMachine> state_machine,
                       const storage::ImagePointer& image) {
   CHECK(pause_reason_ == PauseReason::kDiverged);
   applied_configuration_ = image.configuration;
+  image_damage_.clear();
   checkpointer_.Installed(*state_machine, image);
   callers_.Replace(*state_machine);
   std::swap(state_machine_, state_machine);
@@ -325,8 +326,8 @@ void Driver::Handle(raft::ReplicaId from, const ImageWanted& wanted) {
   if (is_paused() || core_->role() != raft::Role::kLeader) return;
   const storage::ImagePointer& image = checkpointer_.image();
   const raft::Index index = image.position.index;
-  if (!checkpointer_.is_pointer_queued() && index >= wanted.index &&
-      divergence_.IsVerified(index)) {
+  if (!checkpointer_.is_pointer_queued() && image_damage_.empty() &&
+      index >= wanted.index && divergence_.IsVerified(index)) {
     image_sender_.Reseed({.follower = from, .position = image.position}, Now());
     return SendNotes(
         {{.from = self_,

@@ -22,6 +22,7 @@ ImageSender::Hooks Driver::SenderHooks() {
           [this](raft::ReplicaId follower, raft::Index image) {
             core_->SnapshotSent(follower, image, /*delivered=*/false);
           },
+      .damaged = [this](const absl::Status& why) { ImageDamaged(why); },
   };
 }
 
@@ -56,21 +57,51 @@ ImageReceiver::Hooks Driver::ReceiverHooks() {
 }
 
 void Driver::HandleSnapshots(const raft::Ready& ready) {
-  for (const raft::SnapshotSend& send : ready.snapshot_sends) {
-    // A newer image may become durable before this one is pinned, and take the
-    // log behind this one with it: the core offers that one next (U18).
-    // And from a state that is wrong nobody gets any (P37).
-    if (checkpointer_.is_pointer_queued() || is_paused()) {
-      core_->SnapshotSent(send.follower, send.position.index,
-                          /*delivered=*/false);
-    } else {
-      image_sender_.Start(send, Now());
-    }
-  }
+  for (const raft::SnapshotSend& send : ready.snapshot_sends) SendImage(send);
   if (ready.snapshot_install.has_value()) {
     image_receiver_.Offer(*ready.snapshot_install,
                           raft::Index{state_machine_->applied_log_index()});
   }
+}
+
+void Driver::SendImage(const raft::SnapshotSend& send) {
+  // A newer image may become durable before this one is pinned, and take the
+  // log behind this one with it: the core offers that one next (U18). So it
+  // does when there is too much log behind this one, or when it is damaged. And
+  // from a state that is wrong nobody gets any (P37).
+  const bool damaged = !image_damage_.empty();
+  if (checkpointer_.is_pointer_queued() || damaged || is_paused() ||
+      write_pacer_.IsTooMuch(LogBehind(send.position.index))) {
+    core_->SnapshotSent(send.follower, send.position.index,
+                        /*delivered=*/false);
+    // Another leader may have one for it.
+    if (damaged) transfers_.GiveUp(*core_);
+    return;
+  }
+  image_sender_.Start(send, Now());
+}
+
+// What is in memory is right as far as anybody knows, and its log, too: so this
+// replica serves on. The next checkpoint writes all of it again.
+void Driver::ImageDamaged(const absl::Status& why) {
+  if (!image_damage_.empty()) return;
+  image_damage_ = absl::StrCat(
+      "the image on this disk is damaged, and no member gets it until it is "
+      "written anew: ",
+      why.message());
+  image_whole_from_ = raft::Index{state_machine_->applied_log_index()} + 1;
+  LOG(ERROR) << "partition " << options_.id << " term " << core_->term() << ": "
+             << image_damage_;
+  state_machine_->RewriteImage();
+  ProposeCheckpoint();
+  transfers_.GiveUp(*core_);
+}
+
+void Driver::ImageDurable(raft::Index index) {
+  if (image_damage_.empty() || index < image_whole_from_) return;
+  image_damage_.clear();
+  LOG(WARNING) << "partition " << options_.id << ": the image at " << index
+               << " was written anew completely";
 }
 
 void Driver::StepImage(ImageMessage message) {
@@ -88,6 +119,15 @@ void Driver::StepImage(ImageMessage message) {
 void Driver::TickImages() {
   image_receiver_.Tick(core_->leader());
   image_sender_.Tick(core_->followers(), Now());
+  uint64_t behind = 0;
+  while (const auto oldest = image_sender_.oldest_image()) {
+    behind = LogBehind(*oldest);
+    if (!write_pacer_.IsTooMuch(behind)) break;
+    image_sender_.FailOldest(absl::ResourceExhaustedError(
+        absl::StrCat(behind, " bytes of log have gathered behind it (U18)")));
+    behind = 0;
+  }
+  write_pacer_.Tick(behind, image_sender_.sent_bytes(), Now());
 }
 
 void Driver::StopImages() {
@@ -101,11 +141,8 @@ LogNeeds Driver::NeedsOfLog() const {
                  options_.log_behind_ns_max / options_.raft.tick_ns);
 }
 
-// While an image is under way the log behind it stays, however long that takes;
-// so it must not grow without a bound (U18).
-bool Driver::LogWaitsForImage() const {
-  return image_sender_.transfers() > 0 &&
-         checkpointer_.log_bytes() > options_.log_behind_bytes_max;
+uint64_t Driver::LogBehind(raft::Index image) const {
+  return checkpointer_.log_bytes_behind(image);
 }
 
 // The image is durable: all that was known of the log and of the state is over.
@@ -119,6 +156,7 @@ void Driver::ImageInstalled(
   replayer_.Stop();
   replay_end_ = raft::Index{};
   applied_configuration_ = image.configuration;
+  image_damage_.clear();
   checkpointer_.Installed(*state_machine, image);
   callers_.Replace(*state_machine);
   std::swap(state_machine_, state_machine);

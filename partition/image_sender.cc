@@ -13,6 +13,9 @@ namespace {
 
 // Whatever a follower asks for, a message has no more than this and a row.
 constexpr uint64_t kChunkBytesMax = 4 << 20;
+// A row is not above some MiB (session::RecordBlock): a value and its key. One
+// that no message carries would be asked for again and again.
+constexpr uint64_t kRowBytesMax = 32 << 20;
 
 }  // namespace
 
@@ -24,10 +27,7 @@ void ImageSender::Start(const raft::SnapshotSend& send, uint64_t now_ns) {
   const raft::ReplicaId follower = send.follower;
   if (auto old = transfers_.find(follower); old != transfers_.end()) {
     // Offered again: what the follower has of it stays good (P40).
-    if (old->second.position == send.position) {
-      old->second.progress_ns = now_ns;
-      return;
-    }
+    if (old->second.position == send.position) return;
     End(old);
   }
   if (transfers_.size() >= options_.image_transfers_max) {
@@ -79,9 +79,10 @@ void ImageSender::Handle(const ImageRequest& request, uint64_t now_ns) {
     return SendGone(request);
   }
   Transfer& transfer = found->second;
-  // Also if it is the first again: the follower may have been restarted.
-  if (request.after != transfer.asked_behind) {
-    transfer.asked_behind = request.after;
+  // A follower that was restarted begins again: that is served, but not waited
+  // for any longer.
+  if (request.after > transfer.furthest) {
+    transfer.furthest = request.after;
     transfer.progress_ns = now_ns;
   }
   if (transfer.reading && transfer.answering.after == request.after) return;
@@ -110,6 +111,15 @@ void ImageSender::Answer(raft::ReplicaId follower, uint64_t number,
   if (!slice.ok()) return Fail(follower, slice.status());
   if (absl::Status sum = Sum(*transfer, *slice); !sum.ok()) {
     return Fail(follower, sum);
+  }
+  for (const storage::ImageRow& row : slice->rows) {
+    const uint64_t bytes = row.key.size() + row.value.size();
+    if (bytes > kRowBytesMax) {
+      return Fail(follower, absl::ResourceExhaustedError(absl::StrCat(
+                                "a row of table ", row.table, " has ", bytes,
+                                " bytes, more than a message carries")));
+    }
+    sent_bytes_ += bytes;
   }
   transfer->reading = false;
   ImageChunk chunk{.from = self_,
@@ -190,6 +200,16 @@ void ImageSender::Tick(const std::vector<raft::FollowerStatus>& followers,
   }
 }
 
+void ImageSender::FailOldest(const absl::Status& why) {
+  const auto oldest = std::min_element(transfers_.begin(), transfers_.end(),
+                                       [](const auto& one, const auto& other) {
+                                         return one.second.position.index <
+                                                other.second.position.index;
+                                       });
+  CHECK(oldest != transfers_.end());
+  Fail(oldest->first, why);
+}
+
 void ImageSender::EndAll() {
   for (auto it = transfers_.begin(); it != transfers_.end();) it = End(it);
 }
@@ -231,6 +251,7 @@ void ImageSender::Fail(raft::ReplicaId follower, const absl::Status& why) {
     SendGone(transfer.answering);
   }
   End(found);
+  if (absl::IsDataLoss(why)) hooks_.damaged(why);
   hooks_.failed(follower, image);
 }
 

@@ -4,8 +4,9 @@
 //
 // A pin belongs to one transfer: a newer checkpoint never changes what is sent
 // (P40). It ends when the follower has the image, with the leadership, or when
-// the follower has asked for nothing new for 2 * `image_idle_ns` (U19: progress
-// counts, not the time it takes altogether).
+// the follower has asked for nothing further for 2 * `image_idle_ns` (U19:
+// progress counts, not the time it takes altogether; to begin again is none).
+// What it costs while it goes on is bounded by who owns this (FailOldest).
 //
 // The rows are hashed again as they are sent: a leader with a damaged image
 // notices before the follower gets its end (P37).
@@ -47,6 +48,9 @@ class ImageSender {
     // The transfer of the image at `image` ended without success. May be called
     // from within Start.
     std::function<void(raft::ReplicaId follower, raft::Index image)> failed;
+    // The image on this disk is not what its pointer says, or cannot be read:
+    // nobody must get it. `failed` comes next.
+    std::function<void(const absl::Status& why)> damaged;
   };
 
   // The references outlive this. Answers are from `self`.
@@ -69,6 +73,9 @@ class ImageSender {
   void Tick(const std::vector<raft::FollowerStatus>& followers,
             uint64_t now_ns);
 
+  // Gives up the transfer of the oldest image. REQUIRES: transfers() > 0.
+  void FailOldest(const absl::Status& why);
+
   // Leadership is lost, or the partition stops.
   void EndAll();
 
@@ -77,6 +84,8 @@ class ImageSender {
   std::optional<raft::Index> oldest_image() const;
 
   size_t transfers() const { return transfers_.size(); }
+  // Keys and values handed over to be sent so far.
+  uint64_t sent_bytes() const { return sent_bytes_; }
 
  private:
   struct Transfer {
@@ -91,9 +100,9 @@ class ImageSender {
     storage::ImagePointer pointer;
 
     bool reading = false;
-    ImageRequest answering;                  // If `reading`.
-    std::optional<ImageRequest> waiting;     // The newest that is not answered.
-    std::optional<ImageRowId> asked_behind;  // By the last request.
+    ImageRequest answering;               // If `reading`.
+    std::optional<ImageRequest> waiting;  // The newest that is not answered.
+    std::optional<ImageRowId> furthest;   // That was asked behind.
 
     session::ImageSum sum;  // Of the rows up to `summed_to`.
     std::optional<ImageRowId> summed_to;
@@ -124,6 +133,7 @@ class ImageSender {
 
   Transfers transfers_;  // One a follower.
   uint64_t last_number_ = 0;
+  uint64_t sent_bytes_ = 0;
 };
 
 }  // namespace partition

@@ -123,9 +123,9 @@ class ImageTransferTest : public ::testing::Test {
             .post = [this](auto task) { tasks_.push_back(std::move(task)); },
             .hold = [] { return nullptr; },
             .send = [this](ImageMessage m) { Send(std::move(m)); },
-            .failed = [this](
-                          ReplicaId,
-                          Index image) { failed_.push_back(image.value()); }});
+            .failed = [this](ReplicaId,
+                             Index image) { failed_.push_back(image.value()); },
+            .damaged = [this](const absl::Status&) { ++damaged_; }});
     NewReceiver();
   }
 
@@ -310,6 +310,7 @@ class ImageTransferTest : public ::testing::Test {
   std::unique_ptr<ImageReceiver> receiver_;
 
   std::vector<uint64_t> failed_;
+  int damaged_ = 0;
   int sealed_ = 0;
   std::vector<uint64_t> installed_;
   std::vector<uint64_t> refused_;
@@ -543,6 +544,49 @@ TEST_F(ImageTransferTest, PinEndsWithoutProgress) {
   EXPECT_FALSE(sender_->oldest_image().has_value());
 }
 
+// U18: a follower that begins again and again would keep the log for ever.
+TEST_F(ImageTransferTest, ToBeginAgainIsNoProgress) {
+  const MadeImage image(100, 500);
+  LeaderHas(image);
+  Offer(image);
+  Run();
+  ASSERT_THAT(installed_, SizeIs(1));
+  const auto ask = [&](std::optional<storage::ImageRowId> after) {
+    sender_->Handle({.from = kFollower,
+                     .to = kLeader,
+                     .position = image.position(),
+                     .after = std::move(after),
+                     .bytes_max = 1},
+                    now_ns_);
+  };
+  // The first rows are asked for by one life of the follower after the other.
+  const storage::ImageRow first = image.rows().front();
+  for (uint64_t ns = 0; ns < 2 * options_.image_idle_ns; ns += kTick) {
+    ask(std::nullopt);
+    ask(storage::ImageRowId{first.table, first.key});
+    Run(kTick);
+  }
+  EXPECT_EQ(sender_->transfers(), 0u);
+  EXPECT_THAT(failed_, SizeIs(1));
+  EXPECT_EQ(damaged_, 0);
+}
+
+TEST_F(ImageTransferTest, TheOldestIsGivenUpFirst) {
+  const MadeImage image(20, 500, "a");
+  const MadeImage newer(21, 500, "b");
+  LeaderHas(image);
+  sender_->Start({.follower = kFollower, .position = image.position()},
+                 now_ns_);
+  Run();
+  LeaderHas(newer);
+  sender_->Start({.follower = ReplicaId{3}, .position = newer.position()},
+                 now_ns_);
+  Run();
+  sender_->FailOldest(absl::ResourceExhaustedError("too much log"));
+  EXPECT_THAT(failed_, ElementsAre(image.position().index.value()));
+  EXPECT_EQ(sender_->oldest_image(), newer.position().index);
+}
+
 TEST_F(ImageTransferTest, WithTheLeadershipThePinEndsAndTheFollowerIsTold) {
   const MadeImage image(200, 500);
   LeaderHas(image);
@@ -645,6 +689,7 @@ TEST_F(ImageTransferTest, DamagedRowOfTheLeaderDoesNotSpread) {
   Run(kSecond);
   EXPECT_FALSE(last);
   EXPECT_THAT(failed_, SizeIs(1));
+  EXPECT_EQ(damaged_, 1);
   EXPECT_THAT(refused_, SizeIs(1));
   EXPECT_THAT(installed_, IsEmpty());
 }

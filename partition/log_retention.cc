@@ -33,6 +33,13 @@ LogNeeds NeedsOf(const std::vector<raft::FollowerStatus>& followers,
   return needs;
 }
 
+void ShareDisk(uint64_t disk_bytes, uint64_t partitions, Options& options) {
+  const uint64_t share = std::max(
+      disk_bytes / 5 / std::max<uint64_t>(partitions, 1), kLogShareMin);
+  options.log_behind_bytes_max = std::min(options.log_behind_bytes_max, share);
+  options.log_keep_bytes = std::min(options.log_keep_bytes, share);
+}
+
 LogRetention::LogRetention(const Options& options, raft::Index image,
                            raft::Index first_index)
     : options_(options), first_index_(first_index) {
@@ -71,6 +78,15 @@ bool LogRetention::MayGo(const Piece& piece, uint64_t kept,
     return false;
   }
   return kept >= options_.log_keep_bytes || piece.of_former_process;
+}
+
+uint64_t LogRetention::bytes_behind(raft::Index index) const {
+  uint64_t bytes = 0;
+  for (auto piece = pieces_.rbegin();
+       piece != pieces_.rend() && piece->last > index; ++piece) {
+    bytes += piece->bytes;
+  }
+  return bytes;
 }
 
 void LogRetention::Trimmed(raft::Index first) {

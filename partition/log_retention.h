@@ -39,6 +39,13 @@ LogNeeds NeedsOf(const std::vector<raft::FollowerStatus>& followers,
                  std::optional<raft::Index> oldest_transfer,
                  uint64_t silent_ticks_max);
 
+// Bounds the logs that `options` let a partition keep so that those of all
+// `partitions` of a node stay within 20 % of its disk of `disk_bytes` (D3).
+// Each keeps kLogShareMin in any case: less would be an image for every
+// follower that blinks.
+inline constexpr uint64_t kLogShareMin = 8 << 20;
+void ShareDisk(uint64_t disk_bytes, uint64_t partitions, Options& options);
+
 class LogRetention {
  public:
   // On disk there is an image at `image` and a log from `first_index` on. Of
@@ -63,6 +70,8 @@ class LogRetention {
   raft::Index first_index() const { return first_index_; }
   // What is known to be on disk.
   uint64_t bytes() const { return bytes_; }
+  // How much of it is behind `index`, within a piece.
+  uint64_t bytes_behind(raft::Index index) const;
 
  private:
   // Entries up to `last`; the log is trimmed in whole pieces.

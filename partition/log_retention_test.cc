@@ -62,6 +62,12 @@ TEST_F(LogRetentionTest, WhatIsBehindAnImageUnderWayStaysWhateverItCosts) {
   EXPECT_EQ(Target(100, {.transfer = Index{95}}), 91u);
 }
 
+TEST_F(LogRetentionTest, KnowsWhatIsBehindAnImage) {
+  EXPECT_EQ(log_.bytes_behind(Index{0}), 100 * kPiece);
+  EXPECT_EQ(log_.bytes_behind(Index{95}), 5 * kPiece);
+  EXPECT_EQ(log_.bytes_behind(Index{100}), 0u);
+}
+
 TEST_F(LogRetentionTest, TrimmedLogIsNotCounted) {
   log_.Trimmed(Index{91});
   EXPECT_EQ(log_.bytes(), 10 * kPiece);
@@ -87,6 +93,22 @@ TEST_F(LogRetentionTest, WhatAFormerProcessLeftGoesFirstUnlessItIsNeeded) {
   // no newer one.
   EXPECT_EQ(log.Target(Index{35}, {.transfer = Index{30}}), Index{11});
   EXPECT_EQ(log.Target(Index{35}, {.transfer = Index{31}}), Index{31});
+}
+
+TEST(ShareDiskTest, TheLogsOfAllPartitionsAreAFifthOfTheDisk) {
+  constexpr uint64_t kGiB = 1 << 30;
+  const auto shared = [](uint64_t disk_bytes, uint64_t partitions) {
+    Options options;
+    ShareDisk(disk_bytes, partitions, options);
+    return options;
+  };
+  EXPECT_EQ(shared(100 * kGiB, 3).log_behind_bytes_max, kGiB);
+  EXPECT_EQ(shared(100 * kGiB, 3).log_keep_bytes, uint64_t{64 << 20});
+  EXPECT_EQ(shared(100 * kGiB, 40).log_behind_bytes_max, kGiB / 2);
+  EXPECT_EQ(shared(100 * kGiB, 1000).log_behind_bytes_max, kGiB / 50);
+  EXPECT_EQ(shared(100 * kGiB, 1000).log_keep_bytes, kGiB / 50);
+  EXPECT_EQ(shared(100 * kGiB, 1000000).log_keep_bytes, kLogShareMin);
+  EXPECT_EQ(shared(100 * kGiB, 0).log_behind_bytes_max, kGiB);
 }
 
 TEST(LogNeedsTest, MembersThatWereHeardFromCount) {

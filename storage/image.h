@@ -63,6 +63,8 @@ struct ImageRowId {
   std::string key;
 
   bool operator==(const ImageRowId&) const = default;
+  // The order in which they are read.
+  auto operator<=>(const ImageRowId&) const = default;
 };
 
 // Names one version of a row that no reader needs any more.
