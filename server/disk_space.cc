@@ -26,6 +26,14 @@ uint64_t FreeBytes(const std::string& directory) {
   return uint64_t{space.f_bavail} * space.f_frsize;
 }
 
+uint64_t DiskBytes(const std::string& directory) {
+  struct statvfs space = {};
+  if (statvfs(directory.c_str(), &space) != 0) {
+    return std::numeric_limits<uint64_t>::max();
+  }
+  return uint64_t{space.f_blocks} * space.f_frsize;
+}
+
 DiskSpace::DiskSpace(uint64_t reserve_bytes,
                      std::function<uint64_t()> free_bytes,
                      std::function<void(const State&)> on_change)

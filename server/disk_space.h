@@ -17,6 +17,8 @@ namespace server {
 // Bytes that the file system of `directory` has free for us; UINT64_MAX if it
 // does not say.
 uint64_t FreeBytes(const std::string& directory);
+// The size of that disk; as FreeBytes.
+uint64_t DiskBytes(const std::string& directory);
 
 class DiskSpace {
  public:

@@ -23,6 +23,7 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "partition/host.h"
+#include "partition/log_retention.h"
 #include "partition/transport.h"
 #include "primitive/registry.h"
 #include "raft/configuration.h"
@@ -490,6 +491,11 @@ absl::Status Server::Impl::OpenHost() {
   own.node = options.node;
   own.quarantined = quarantine->held();
   own.on_resumed = [this](base::PartitionId id) { quarantine->Release(id); };
+  // This node may come to have a replica of each.
+  partition::ShareDisk(
+      DiskBytes(options.data_dir),
+      in_cluster() ? store->initial_cluster()->partitions : options.partitions,
+      own);
   std::vector<partition::Executor*> executors;
   for (const auto& worker : workers) executors.push_back(worker.get());
   partition::Transport* port = &no_transport;
