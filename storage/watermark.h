@@ -5,8 +5,11 @@
 //
 // It is overwritten in place after each synced batch, without a sync (a process
 // that dies loses nothing), and synced now and then by a thread that may wait.
+// In place means in a page of the file that is mapped. A call for each batch
+// would change the file's time, which the next sync of the log then waits for
+// (bench/README.md).
 //
-// Thread-safe, but Advance is called by one thread.
+// Thread-safe, but Advance is called by one thread at a time.
 
 #ifndef STORAGE_WATERMARK_H_
 #define STORAGE_WATERMARK_H_
@@ -43,17 +46,18 @@ class Watermark {
   // Open made the file.
   bool created() const { return created_; }
 
-  // Everything up to `mark` is durable in the database. A failure to write is
-  // no reason to fail the batch: the file then only claims less.
+  // Everything up to `mark` is durable in the database.
   void Advance(const Mark& mark);
 
   // Makes the last Advance durable, if there was one since the last Sync.
   absl::Status Sync();
 
  private:
-  Watermark(int fd, const Mark& opened_at, int slot, bool created);
+  class Page;
+  Watermark(std::unique_ptr<Page> page, const Mark& opened_at, int slot,
+            bool created);
 
-  const int fd_;
+  const std::unique_ptr<Page> page_;
   const Mark opened_at_;
   const bool created_;
   uint64_t sequence_;  // Of the last Advance; used by its thread only.

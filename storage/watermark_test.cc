@@ -1,5 +1,10 @@
 #include "storage/watermark.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -84,6 +89,39 @@ TEST(WatermarkTest, TornSlotLeavesTheOneBefore) {
     ASSERT_OK_AND_ASSIGN(auto again, Watermark::Open(file.path()));
     EXPECT_EQ(again->opened_at().sequence, static_cast<uint64_t>(advances - 1));
   }
+}
+
+// As a power cut leaves it between the two steps in which it is made.
+TEST(WatermarkTest, AFileThatEndsBehindTheFirstSlotIsWhole) {
+  const TestDirectory file;
+  { ASSERT_OK_AND_ASSIGN(auto watermark, Watermark::Open(file.path())); }
+  std::filesystem::resize_file(file.path(), 24);
+  {
+    ASSERT_OK_AND_ASSIGN(auto watermark, Watermark::Open(file.path()));
+    EXPECT_FALSE(watermark->created());
+    watermark->Advance({.sequence = 7});
+  }
+  ASSERT_OK_AND_ASSIGN(auto watermark, Watermark::Open(file.path()));
+  EXPECT_EQ(watermark->opened_at().sequence, 7u);
+}
+
+TEST(WatermarkTest, AProcessThatIsKilledLosesNothing) {
+  const TestDirectory file;
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto watermark = Watermark::Open(file.path());
+    if (!watermark.ok()) _exit(1);
+    for (uint64_t i = 1; i <= 1000; ++i) {
+      (*watermark)->Advance({.sequence = i});
+    }
+    raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_OK_AND_ASSIGN(auto watermark, Watermark::Open(file.path()));
+  EXPECT_EQ(watermark->opened_at().sequence, 1000u);
 }
 
 TEST(WatermarkTest, DamagedFileIsDataLoss) {
