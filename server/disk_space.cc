@@ -1,15 +1,9 @@
 #include "server/disk_space.h"
 
-#include <poll.h>
-#include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <limits>
 #include <utility>
-
-#include "base/check.h"
 
 namespace server {
 namespace {
@@ -39,24 +33,12 @@ DiskSpace::DiskSpace(uint64_t reserve_bytes,
                      std::function<void(const State&)> on_change)
     : reserve_bytes_(reserve_bytes),
       free_bytes_(std::move(free_bytes)),
-      on_change_(std::move(on_change)),
-      stop_fd_(eventfd(0, EFD_CLOEXEC)) {
-  CHECK_GE(stop_fd_, 0);
+      on_change_(std::move(on_change)) {
   Look();
-  thread_ = std::thread([this] { Run(); });
-  pthread_setname_np(thread_.native_handle(), "disk-space");
-}
-
-DiskSpace::~DiskSpace() {
-  const uint64_t one = 1;
-  CHECK_EQ(write(stop_fd_, &one, sizeof(one)), ssize_t{sizeof(one)});
-  thread_.join();
-  close(stop_fd_);
-}
-
-void DiskSpace::Run() {
-  pollfd stop = {.fd = stop_fd_, .events = POLLIN};
-  while (poll(&stop, 1, kLookEveryMs) <= 0) Look();
+  thread_.emplace("disk-space", kLookEveryMs, [this] {
+    Look();
+    return true;
+  });
 }
 
 void DiskSpace::Look() {

@@ -1,7 +1,7 @@
 // DiskSpace tells when the disk is about to be full, and when it no longer is:
 // a full disk is met before it is full (D6, U10).
 //
-// It has a thread of its own, since asking a disk may hang.
+// It has a thread of its own (PeriodicThread), since asking a disk may hang.
 
 #ifndef SERVER_DISK_SPACE_H_
 #define SERVER_DISK_SPACE_H_
@@ -9,8 +9,10 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
-#include <thread>
+
+#include "server/periodic_thread.h"
 
 namespace server {
 
@@ -34,7 +36,6 @@ class DiskSpace {
   // disk is low to begin with.
   DiskSpace(uint64_t reserve_bytes, std::function<uint64_t()> free_bytes,
             std::function<void(const State&)> on_change);
-  ~DiskSpace();
   DiskSpace(const DiskSpace&) = delete;
   DiskSpace& operator=(const DiskSpace&) = delete;
 
@@ -43,16 +44,14 @@ class DiskSpace {
   uint64_t reserve_bytes() const { return reserve_bytes_; }
 
  private:
-  void Run();
   void Look();
 
   const uint64_t reserve_bytes_;
   const std::function<uint64_t()> free_bytes_;
   const std::function<void(const State&)> on_change_;
   std::atomic<uint64_t> last_free_bytes_{0};
-  bool low_ = false;  // Of the thread.
-  const int stop_fd_;
-  std::thread thread_;
+  bool low_ = false;                      // Of the thread.
+  std::optional<PeriodicThread> thread_;  // Last: it uses the above.
 };
 
 }  // namespace server

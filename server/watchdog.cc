@@ -1,9 +1,7 @@
 #include "server/watchdog.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sys/eventfd.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,13 +10,12 @@
 #include <cstdio>
 #include <utility>
 
-#include "base/check.h"
-
 namespace server {
 namespace {
 
 constexpr int kLookEveryMs = 100;
 constexpr int kExitHung = 1;
+constexpr unsigned kLastWordsSeconds = 1;
 // Above it nobody has so many connections.
 constexpr rlim_t kDescriptorsMax = 1 << 20;
 
@@ -27,7 +24,8 @@ void ShutDownSockets() {
   rlimit limit = {};
   getrlimit(RLIMIT_NOFILE, &limit);
   const int end = static_cast<int>(std::min(limit.rlim_cur, kDescriptorsMax));
-  for (int fd = 0; fd < end; ++fd) shutdown(fd, SHUT_RDWR);
+  // Not stderr: a service manager's log is a socket, too.
+  for (int fd = STDERR_FILENO + 1; fd < end; ++fd) shutdown(fd, SHUT_RDWR);
 }
 
 }  // namespace
@@ -39,44 +37,36 @@ Watchdog::Watchdog(uint64_t timeout_ns, base::Clock& clock,
       clock_(clock),
       oldest_started_ns_(std::move(oldest_started_ns)),
       on_hang_(std::move(on_hang)),
-      stop_fd_(eventfd(0, EFD_CLOEXEC)),
-      thread_([this] { Run(); }) {
-  CHECK_GE(stop_fd_, 0);
-  pthread_setname_np(thread_.native_handle(), "watchdog");
-}
+      thread_("watchdog", kLookEveryMs, [this] { return Look(); }) {}
 
-Watchdog::~Watchdog() {
-  const uint64_t one = 1;
-  CHECK_EQ(write(stop_fd_, &one, sizeof(one)), ssize_t{sizeof(one)});
-  thread_.join();
-  close(stop_fd_);
-}
-
-void Watchdog::Run() {
-  pollfd stop = {.fd = stop_fd_, .events = POLLIN};
-  while (poll(&stop, 1, kLookEveryMs) <= 0) {
-    const int64_t started_ns = oldest_started_ns_();
-    if (started_ns == 0) continue;
-    const int64_t age_ns = clock_.MonotonicNanos() - started_ns;
-    if (age_ns < static_cast<int64_t>(timeout_ns_)) continue;
-    return on_hang_(static_cast<uint64_t>(age_ns));
-  }
+bool Watchdog::Look() const {
+  const int64_t started_ns = oldest_started_ns_();
+  if (started_ns == 0) return true;
+  const int64_t age_ns = clock_.MonotonicNanos() - started_ns;
+  if (age_ns < static_cast<int64_t>(timeout_ns_)) return true;
+  on_hang_(static_cast<uint64_t>(age_ns));
+  return false;
 }
 
 void EndHungProcess(uint64_t age_ns) {
+  // Whatever below hangs as well, the log on the same disk for one: this ends
+  // the process if anything can.
+  signal(SIGALRM, SIG_DFL);
+  alarm(kLastWordsSeconds);
+  ShutDownSockets();
   char line[160];
   const int size =
       snprintf(line, sizeof(line),
                "server: fatal: the disk has not answered for %.1f s "
                "(--disk_hang_timeout); ending so that another node leads\n",
                static_cast<double>(age_ns) / 1e9);
-  // Whoever reads stderr may hang as well (U15).
-  fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);
-  if (size > 0) {
+  // Whoever reads stderr may hang too (U15). It may be the terminal, or a pipe,
+  // of others: so it is asked whether it takes a line, and not changed.
+  pollfd stderr_takes = {.fd = STDERR_FILENO, .events = POLLOUT};
+  if (size > 0 && poll(&stderr_takes, 1, 0) > 0) {
     [[maybe_unused]] const ssize_t written =
         write(STDERR_FILENO, line, static_cast<size_t>(size));
   }
-  ShutDownSockets();
   _exit(kExitHung);
 }
 

@@ -2,7 +2,7 @@
 // leader with a hung disk keeps its leadership as long as its heartbeats go out
 // (U13).
 //
-// It has a thread of its own, which takes no lock and asks only a lock-free
+// It has a thread of its own (PeriodicThread) and asks only a lock-free
 // question, so that nothing that hangs can hold it up.
 
 #ifndef SERVER_WATCHDOG_H_
@@ -10,9 +10,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <thread>
 
 #include "base/clock.h"
+#include "server/periodic_thread.h"
 
 namespace server {
 
@@ -25,19 +25,18 @@ class Watchdog {
   Watchdog(uint64_t timeout_ns, base::Clock& clock,
            std::function<int64_t()> oldest_started_ns,
            std::function<void(uint64_t age_ns)> on_hang);
-  ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
  private:
-  void Run();
+  // False: it was told.
+  bool Look() const;
 
   const uint64_t timeout_ns_;
   base::Clock& clock_;
   const std::function<int64_t()> oldest_started_ns_;
   const std::function<void(uint64_t)> on_hang_;
-  const int stop_fd_;  // Readable: stop.
-  std::thread thread_;
+  PeriodicThread thread_;  // Last: it uses the above.
 };
 
 // Ends this process at once, with one line on stderr if that takes it: the disk

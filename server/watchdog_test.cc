@@ -1,9 +1,11 @@
 #include "server/watchdog.h"
 
-#include <sys/socket.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <future>
+#include <string>
 
 #include "gtest/gtest.h"
 
@@ -48,6 +50,25 @@ using WatchdogDeathTest = testing::Test;
 TEST(WatchdogDeathTest, AHungProcessSaysWhyAndEnds) {
   EXPECT_EXIT(EndHungProcess(3'200'000'000), testing::ExitedWithCode(1),
               "has not answered for 3.2 s .--disk_hang_timeout.");
+}
+
+// A pipe that is full, and whose other end is somebody else's.
+TEST(WatchdogDeathTest, AnStderrThatNobodyReadsStopsNothingAndStaysAsItIs) {
+  int pipe_fds[2];
+  ASSERT_EQ(pipe(pipe_fds), 0);
+  ASSERT_EQ(fcntl(pipe_fds[1], F_SETFL, O_NONBLOCK), 0);
+  const std::string page(4096, 'x');
+  while (write(pipe_fds[1], page.data(), page.size()) > 0) continue;
+  ASSERT_EQ(fcntl(pipe_fds[1], F_SETFL, 0), 0);
+  EXPECT_EXIT(
+      {
+        dup2(pipe_fds[1], STDERR_FILENO);
+        EndHungProcess(3'200'000'000);
+      },
+      testing::ExitedWithCode(1), "");
+  EXPECT_EQ(fcntl(pipe_fds[1], F_GETFL) & O_NONBLOCK, 0);
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
 }
 
 }  // namespace
