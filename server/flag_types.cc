@@ -81,6 +81,27 @@ std::string AbslUnparseFlag(Nanos nanos) {
       absl::Nanoseconds(static_cast<int64_t>(nanos.value)));
 }
 
+bool AbslParseFlag(absl::string_view text, NanosOrNone* nanos,
+                   std::string* error) {
+  absl::Duration duration;
+  if (absl::ParseDuration(text, &duration) &&
+      duration == absl::ZeroDuration()) {
+    nanos->value = 0;
+    return true;
+  }
+  Nanos positive;
+  if (!AbslParseFlag(text, &positive, error)) {
+    *error = "expected a time such as 100ms, 1.5s or 24h, or 0s";
+    return false;
+  }
+  nanos->value = positive.value;
+  return true;
+}
+
+std::string AbslUnparseFlag(NanosOrNone nanos) {
+  return nanos.value == 0 ? "0s" : AbslUnparseFlag(Nanos{nanos.value});
+}
+
 bool AbslParseFlag(absl::string_view text, Code* code, std::string* error) {
   for (const NamedCode& named : kCodes) {
     if (absl::AsciiStrToLower(text) == named.name) {

@@ -21,6 +21,11 @@ struct Nanos {
   uint64_t value = 0;
 };
 
+// A time that may be none: "3s", "0s".
+struct NanosOrNone {
+  uint64_t value = 0;
+};
+
 // A gRPC status code by its name: "data_loss".
 struct Code {
   absl::StatusCode value = absl::StatusCode::kUnknown;
@@ -31,6 +36,9 @@ bool AbslParseFlag(absl::string_view text, Bytes* bytes, std::string* error);
 std::string AbslUnparseFlag(Bytes bytes);
 bool AbslParseFlag(absl::string_view text, Nanos* nanos, std::string* error);
 std::string AbslUnparseFlag(Nanos nanos);
+bool AbslParseFlag(absl::string_view text, NanosOrNone* nanos,
+                   std::string* error);
+std::string AbslUnparseFlag(NanosOrNone nanos);
 bool AbslParseFlag(absl::string_view text, Code* code, std::string* error);
 std::string AbslUnparseFlag(Code code);
 

@@ -46,6 +46,7 @@ T Unwrap(const T& flag) {
 }
 uint64_t Unwrap(Bytes flag) { return flag.value; }
 uint64_t Unwrap(Nanos flag) { return flag.value; }
+uint64_t Unwrap(NanosOrNone flag) { return flag.value; }
 absl::StatusCode Unwrap(Code flag) { return flag.value; }
 
 }  // namespace
@@ -198,7 +199,7 @@ OPTION(
     server::Bytes, disk_reserve, disk_reserve_bytes,
     "With less free space the node takes no commands and leads nothing, until "
     "there is an eighth more.");
-OPTION(server::Nanos, disk_hang_timeout, disk_hang_timeout_ns,
+OPTION(server::NanosOrNone, disk_hang_timeout, disk_hang_timeout_ns,
        "The process ends if the disk does not answer for so long, so that "
        "another node leads; 0s: never.");
 

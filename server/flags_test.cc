@@ -74,6 +74,18 @@ TEST_F(FlagsTest, SizesAndTimesHaveUnits) {
   EXPECT_EQ(line.options.partition.raft.election_ticks, 10u);
 }
 
+TEST_F(FlagsTest, OnlyATimeThatMayBeNoneTakesZero) {
+  ASSERT_OK_AND_ASSIGN(CommandLine line,
+                       ParseCommandLine({"--disk_hang_timeout=0s"}));
+  EXPECT_EQ(line.options.disk_hang_timeout_ns, 0u);
+  ASSERT_OK_AND_ASSIGN(line, ParseCommandLine({"--disk_hang_timeout=5s"}));
+  EXPECT_EQ(line.options.disk_hang_timeout_ns, 5'000'000'000u);
+  EXPECT_THAT(ParseCommandLine({"--disk_hang_timeout=-1s"}).status(),
+              StatusIs(kInvalid, HasSubstr("or 0s")));
+  EXPECT_THAT(ParseCommandLine({"--query_wait=0s"}).status(),
+              StatusIs(kInvalid, HasSubstr("expected a positive time")));
+}
+
 TEST_F(FlagsTest, RelativePathsStartWhereTheCallerIs) {
   ASSERT_OK_AND_ASSIGN(CommandLine line, ParseCommandLine({}));
   EXPECT_EQ(line.options.data_dir,
