@@ -25,8 +25,8 @@
 #include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/wait_until.h"
 #include "bench/child.h"
 #include "bench/filler.h"
 
@@ -46,8 +46,8 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-constexpr int64_t kWaitNsMax = 120'000'000'000;
-constexpr int64_t kLookNs = 20'000'000;
+constexpr uint64_t kWaitNsMax = 120'000'000'000;
+constexpr uint64_t kLookNs = 20'000'000;
 constexpr uint64_t kBehindImage = 10'000;  // Increments behind the image.
 constexpr uint64_t kSamples = 1000;
 constexpr uint64_t kKeptMax = 40'000;  // Entries in --log_keep_bytes.
@@ -120,15 +120,17 @@ void Print(const char* what, const FillResult& result) {
 
 // Waits until an image at `index` or behind it is durable.
 absl::Status WaitForImage(Filler& filler, uint64_t index) {
-  base::Mutex mu;
-  base::CondVar look_again;
-  base::MutexLock lock(mu);
-  for (int64_t waited = 0; waited < kWaitNsMax; waited += kLookNs) {
-    ASSIGN_OR_RETURN(const auto status, filler.Status());
-    if (status.image_index() >= index) return absl::OkStatus();
-    look_again.WaitFor(mu, kLookNs);
-  }
-  return absl::DeadlineExceededError("no image was made");
+  absl::Status status;
+  const bool made = base::WaitUntil(
+      [&] {
+        const auto now = filler.Status();
+        status = now.status();
+        return !now.ok() || now->image_index() >= index;
+      },
+      {.timeout_ns = kWaitNsMax, .look_every_ns = kLookNs});
+  RETURN_IF_ERROR(status);
+  return made ? absl::OkStatus()
+              : absl::DeadlineExceededError("no image was made");
 }
 
 absl::Status LongLog(const std::string& data) {

@@ -19,9 +19,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "base/wait_until.h"
 #include "partition/host.h"
 #include "partition/log_retention.h"
 #include "partition/transport.h"
@@ -64,9 +64,6 @@ constexpr int kPingIntervalMs = 10'000;
 int Millis(uint64_t ns) {
   return static_cast<int>(std::min<uint64_t>(ns / 1'000'000, 1'000'000'000));
 }
-
-// How often WaitUntilServing looks.
-constexpr int64_t kLookEveryNs = 1'000'000;
 
 // How long a node that is to become a member may take to say who it is.
 constexpr uint64_t kAskTimeoutNs = 3'000'000'000;
@@ -160,22 +157,6 @@ absl::Status CreatePartitions(
     RETURN_IF_ERROR(store.CreatePartition(id, configuration));
   }
   return absl::OkStatus();
-}
-
-// Looks again and again until `holds`; false if it does not in time.
-bool WaitUntil(uint64_t timeout_ns, const std::function<bool()>& holds) {
-  base::Clock& clock = base::SystemClock();
-  const int64_t start = clock.MonotonicNanos();
-  base::Mutex mu;
-  base::CondVar look_again;
-  base::MutexLock lock(mu);
-  while (!holds()) {
-    if (clock.MonotonicNanos() - start > static_cast<int64_t>(timeout_ns)) {
-      return false;
-    }
-    look_again.WaitFor(mu, kLookEveryNs);
-  }
-  return true;
 }
 
 bool AllServeThatCan(const partition::Host& host) {
@@ -756,11 +737,13 @@ void Server::Impl::FlushWorkers() {
 }
 
 void Server::Impl::Drain() const {
-  WaitUntil(options.drain_timeout_ns, [this] {
-    const auto idle = [](const auto& one) { return one->unary_calls() == 0; };
-    return std::all_of(services.begin(), services.end(), idle) &&
-           std::all_of(peer_services.begin(), peer_services.end(), idle);
-  });
+  const auto idle = [](const auto& one) { return one->unary_calls() == 0; };
+  base::WaitUntil(
+      [&] {
+        return std::all_of(services.begin(), services.end(), idle) &&
+               std::all_of(peer_services.begin(), peer_services.end(), idle);
+      },
+      {.timeout_ns = options.drain_timeout_ns});
 }
 
 void Server::Impl::Stop() {
@@ -834,9 +817,11 @@ Server::~Server() {
 }
 
 bool Server::WaitUntilServing(uint64_t timeout_ns) const {
-  return WaitUntil(timeout_ns, [this] {
-    return AllServeThatCan(*impl_->host) && impl_->AllAreReached();
-  });
+  return base::WaitUntil(
+      [this] {
+        return AllServeThatCan(*impl_->host) && impl_->AllAreReached();
+      },
+      {.timeout_ns = timeout_ns});
 }
 
 void Server::Stop() { impl_->Stop(); }

@@ -19,7 +19,7 @@
 #include <string>
 
 #include "base/check.h"
-#include "base/mutex.h"
+#include "base/wait_until.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/raw_session.h"
@@ -93,16 +93,15 @@ class DiskFullTest : public testing::Test {
   }
   // Puts under one key after the other until that ends as wanted.
   grpc::Status PutUntil(RawSession& session, uint64_t map, bool ok) {
-    base::Mutex mu;
-    base::CondVar again;
-    base::MutexLock lock(mu);
-    while (true) {
-      const std::string key = "k" + std::to_string(puts_);
-      const grpc::Status status = Put(session, map, key);
-      if (status.ok()) ++puts_;
-      if (status.ok() == ok) return status;
-      again.WaitFor(mu, 5'000'000);
-    }
+    grpc::Status status;
+    EXPECT_TRUE(base::WaitUntil(
+        [&] {
+          status = Put(session, map, "k" + std::to_string(puts_));
+          if (status.ok()) ++puts_;
+          return status.ok() == ok;
+        },
+        {.look_every_ns = 5'000'000}));
+    return status;
   }
   void ExpectAllThere(RawSession& session, uint64_t map) {
     for (int i = 0; i < puts_; ++i) {

@@ -14,8 +14,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/clock.h"
-#include "base/mutex.h"
+#include "base/wait_until.h"
 #include "gtest/gtest.h"
 #include "multiraft/admin/v1/admin.grpc.pb.h"
 #include "tests/chaos/cluster.h"
@@ -87,18 +86,10 @@ class FailoverTest : public ::testing::Test {
     return 0;
   }
 
-  // Looks again and again.
+  // Each look asks all nodes.
   bool Becomes(const std::function<bool()>& holds) {
-    base::Clock& clock = base::SystemClock();
-    const int64_t end = clock.MonotonicNanos() + kPatienceNs;
-    base::Mutex mu;
-    base::CondVar look_again;
-    base::MutexLock lock(mu);
-    while (!holds()) {
-      if (clock.MonotonicNanos() > end) return false;
-      look_again.WaitFor(mu, 20 * kMillis);
-    }
-    return true;
+    return base::WaitUntil(
+        holds, {.timeout_ns = kPatienceNs, .look_every_ns = 20 * kMillis});
   }
 
   // All nodes have applied the same log to the same size of state.

@@ -17,8 +17,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/mutex.h"
+#include "base/wait_until.h"
 #include "grpcpp/create_channel.h"
 #include "multiraft/admin/v1/admin.grpc.pb.h"
 #include "tests/raw_session.h"
@@ -30,19 +30,7 @@ namespace {
 constexpr size_t kNodes = 3;
 constexpr int64_t kPatienceNs = 30'000'000'000;
 
-bool WaitUntil(const std::function<bool()>& done) {
-  base::Mutex mu;
-  base::CondVar look_again;
-  base::MutexLock lock(mu);
-  const int64_t start = base::SystemClock().MonotonicNanos();
-  while (!done()) {
-    if (base::SystemClock().MonotonicNanos() - start > kPatienceNs) {
-      return false;
-    }
-    look_again.WaitFor(mu, 10'000'000);
-  }
-  return true;
-}
+using base::WaitUntil;
 
 // A cluster names its addresses before they are listened on: ports that were
 // free a moment ago.

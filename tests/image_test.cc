@@ -3,14 +3,13 @@
 
 #include <signal.h>
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <thread>
 
+#include "base/wait_until.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
@@ -45,13 +44,7 @@ class ImageTest : public ::testing::Test {
 
   // Asks until it is so; each question is a call.
   bool Eventually(const std::function<bool()>& is_so) const {
-    const auto deadline =
-        std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (!is_so()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::yield();
-    }
-    return true;
+    return base::WaitUntil(is_so);
   }
 
   // The node that leads and serves; 0: none in time.

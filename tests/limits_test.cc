@@ -1,9 +1,9 @@
 // What meets a limit is refused, and what waits behind it is not harmed.
 
 #include <string>
-#include <thread>
 #include <utility>
 
+#include "base/wait_until.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/bad_input.h"
@@ -105,9 +105,11 @@ TEST(HeldStreamTest, AStreamThatMeetsAFullCacheIsServedWhenThereIsRoom) {
   events.mutable_input();
   Call stream;
   auto reader = session.maps().Events(&stream, events);
-  while (server.server().open_streams() == 0) std::this_thread::yield();
+  ASSERT_TRUE(
+      base::WaitUntil([&] { return server.server().open_streams() > 0; }));
   EXPECT_TRUE(before.KeepAlive().ok());
-  while (server.Status().open_commands() == 0) std::this_thread::yield();
+  ASSERT_TRUE(
+      base::WaitUntil([&] { return server.Status().open_commands() > 0; }));
   EXPECT_TRUE(session.Put(map, "held", "1"));
   map::EventsResponse event;
   ASSERT_TRUE(reader->Read(&event));
@@ -140,7 +142,8 @@ TEST(QueryStreamsTest, OfANodeAreBounded) {
   first_call->TryCancel();
   while (first->Read(&entry)) {
   }
-  while (server.server().open_streams() > 0) std::this_thread::yield();
+  ASSERT_TRUE(
+      base::WaitUntil([&] { return server.server().open_streams() == 0; }));
   Call third_call;
   EXPECT_TRUE(open(third_call)->Read(&entry));
   third_call->TryCancel();

@@ -23,6 +23,7 @@
 #include "base/crc32c.h"
 #include "base/mutex.h"
 #include "base/testing/status_matchers.h"
+#include "base/wait_until.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "multiraft/peer/v1/peer.grpc.pb.h"
@@ -36,27 +37,12 @@ namespace {
 namespace v1 = ::multiraft::peer::v1;
 using base::NodeId;
 using base::PartitionId;
+using base::WaitUntil;
 using raft::Message;
 using raft::ReplicaId;
 using testing::HasSubstr;
 
 constexpr PartitionId kPartition{3};
-constexpr int64_t kPatienceNs = 20'000'000'000;
-
-// Waits until `done`; false if that takes too long. Looks every millisecond.
-bool WaitUntil(const std::function<bool()>& done) {
-  base::Mutex mu;
-  base::CondVar look_again;
-  base::MutexLock lock(mu);
-  const int64_t start = base::SystemClock().MonotonicNanos();
-  while (!done()) {
-    if (base::SystemClock().MonotonicNanos() - start > kPatienceNs) {
-      return false;
-    }
-    look_again.WaitFor(mu, 1'000'000);
-  }
-  return true;
-}
 
 // Keeps what arrives; can be told to hold its caller.
 class FakeReceiver : public partition::Receiver {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/wait_until.h"
 #include "tests/raw_session.h"
 
 namespace tests {
@@ -233,10 +234,9 @@ class Load::Client {
   }
 
   void Pause(int64_t ns) {
-    base::Mutex mu;
-    base::CondVar never;
-    base::MutexLock lock(mu);
-    never.WaitFor(mu, ns);
+    const auto wait_ns = static_cast<uint64_t>(ns);
+    base::WaitUntil([] { return false; },
+                    {.timeout_ns = wait_ns, .look_every_ns = wait_ns});
   }
 
   void Fail(const std::string& problem) {
@@ -383,12 +383,8 @@ void Load::Stop() {
 std::vector<int64_t> Load::TimeToWrite(int64_t timeout_ns) {
   const int64_t started_ns = NowNs();
   std::vector<int64_t> took(partitions_.size(), -1);
-  base::Mutex mu;
-  base::CondVar look_again;
-  base::MutexLock lock(mu);
   size_t missing = took.size();
-  while (missing > 0 && NowNs() - started_ns < timeout_ns) {
-    look_again.WaitFor(mu, 1'000'000);
+  const auto all_written = [&] {
     for (size_t i = 0; i < took.size(); ++i) {
       if (took[i] >= 0 || partitions_[i].last_write_ns.load() < started_ns) {
         continue;
@@ -396,7 +392,10 @@ std::vector<int64_t> Load::TimeToWrite(int64_t timeout_ns) {
       took[i] = NowNs() - started_ns;
       --missing;
     }
-  }
+    return missing == 0;
+  };
+  base::WaitUntil(all_written,
+                  {.timeout_ns = static_cast<uint64_t>(timeout_ns)});
   return took;
 }
 

@@ -18,8 +18,8 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/random.h"
+#include "base/wait_until.h"
 #include "tests/chaos/cluster.h"
 #include "tests/chaos/load.h"
 #include "tests/server_fixture.h"
@@ -49,11 +49,9 @@ int64_t NowNs() { return base::SystemClock().MonotonicNanos(); }
 
 // The chaos lets time pass: that is what it does.
 void Wait(int64_t ns) {
-  base::Mutex mu;
-  base::CondVar never;
-  const int64_t end = NowNs() + ns;
-  base::MutexLock lock(mu);
-  while (NowNs() < end) never.WaitFor(mu, end - NowNs());
+  const auto wait_ns = static_cast<uint64_t>(ns);
+  base::WaitUntil([] { return false; },
+                  {.timeout_ns = wait_ns, .look_every_ns = wait_ns});
 }
 
 double Percentile(std::vector<int64_t> values, double p) {
