@@ -86,6 +86,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       divergence_(self_, TicksOf(options.digest_retry_ns, options)),
       replayer_(options_, ports_.store, ReplayHooks()),
       held_(options.stream_hold_ns, options.mailbox_bytes_max),
+      undurable_(options.undurable_bytes_max, ports.undurable),
       admit_command_(std::make_unique<disk::Command>()),
       replay_end_(core_->last_index()) {
   // A replica that replays merges the cuts it meets into the first one behind
@@ -253,9 +254,8 @@ void Driver::Tick() {
 void Driver::Step(std::vector<raft::Message> messages) {
   Post([this, messages = std::move(messages)]() mutable {
     if (!problem_.empty()) return;
-    const bool disk_is_low = this->disk_is_low();
     for (raft::Message& message : messages) {
-      if (disk_is_low && NeedsSpace(message)) continue;
+      if (disk_is_low_ && NeedsSpace(message)) continue;
       core_->Step(std::move(message));
     }
   });
@@ -311,6 +311,7 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
     status.index = state_machine_->index();
     status.log_time_ns = state_machine_->time_ns();
     status.state_bytes = state_machine_->size_bytes();
+    status.undurable_bytes = undurable_.bytes();
     status.counts = state_machine_->counts();
     status.problem = problem_.empty() ? paused_ : problem_;
     status.alarm = image_damage_.empty() ? divergence_.Alarm() : image_damage_;
@@ -326,12 +327,13 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
 
 void Driver::Turn() {
   mailbox_.TakeAll(turn_items_);
+  disk_is_low_ = ports_.disk != nullptr && ports_.disk->is_low();
 
   // Log time moves before anything of this turn enters the log, so a session
   // opened now lives its whole timeout.
   const uint64_t now = Now();
   // While nothing can be kept alive, nothing expires.
-  if (started_ && !ticked_ && !disk_is_low()) {
+  if (started_ && !ticked_ && !is_held_back()) {
     core_->AdvanceTime(now - last_now_ns_);
   }
   if (started_) last_now_ns_ = now;
@@ -416,7 +418,10 @@ void Driver::ProposeGathered() {
 // What a leader refuses before it costs anything. Each request by itself: one
 // that is too large must not fail its neighbours.
 Refusal Driver::Admit(const CommandRequest& request, bool keep_alive) {
-  if (disk_is_low()) return DiskLow(options_.id, *ports_.disk);
+  if (disk_is_low_) return DiskLow(options_.id, *ports_.disk);
+  if (undurable_.is_full()) {
+    return DiskBehind(options_.id, undurable_.bytes());
+  }
   if (request.bytes.size() > options_.raft.entry_bytes_max) {
     return {.status = absl::ResourceExhaustedError(absl::StrCat(
                 "the command has ", request.bytes.size(), " bytes, more than ",
@@ -478,7 +483,7 @@ void Driver::ProposeAll(std::vector<ProposeItem> items) {
 // still on its way. A refusal is no loss: it is due again at the next tick.
 void Driver::ProposeInternal(const std::string& bytes, raft::Index& in_flight) {
   if (in_flight.value() > state_machine_->applied_log_index()) return;
-  if (disk_is_low()) return;
+  if (is_held_back()) return;
   std::vector<raft::Proposal> proposals;
   proposals.push_back({.payload = std::make_shared<const std::string>(bytes),
                        .payload_crc = base::Crc32c(bytes)});
@@ -499,6 +504,7 @@ void Driver::ProcessReady() {
       }
       QueueWrite(ready);
       if (!ready.committed.empty()) member_changes_.Look(*core_);
+      undurable_.Committed(ready.committed, core_->persisted_index());
       for (raft::Entry& entry : ready.committed) {
         to_apply_.push_back(std::move(entry));
       }
@@ -573,6 +579,7 @@ void Driver::WriteDone(absl::Status status) {
   if (!status.ok()) return FailOfDisk(std::move(status));
   if (!problem_.empty()) return;
   core_->Persisted(write.token);
+  undurable_.Durable(core_->persisted_index());
   // The vote, or the acknowledgement, may leave now: a crash from here on
   // cannot take back what it promises (P1, P25).
   if (!write.messages.empty()) {
@@ -795,9 +802,9 @@ void Driver::OnTick() {
   ticked_ = false;
   if (!started_ || !problem_.empty()) return;
   const uint64_t now = Now();
-  const bool disk_is_low = this->disk_is_low();
-  core_->SetPassive(disk_is_low || retired_ || is_paused());
-  core_->Tick(disk_is_low ? 0 : now - last_now_ns_);
+  const bool is_held_back = this->is_held_back();
+  core_->SetPassive(is_held_back || retired_ || is_paused());
+  core_->Tick(is_held_back ? 0 : now - last_now_ns_);
   last_now_ns_ = now;
   TickImages();
 
@@ -812,7 +819,7 @@ void Driver::OnTick() {
   TickDoubt();
 
   if (core_->role() != raft::Role::kLeader || stopped_ || is_paused()) return;
-  if (disk_is_low) transfers_.GiveUp(*core_);
+  if (is_held_back) transfers_.GiveUp(*core_);
   TickMembers();
   // Behind what is gathered: a KeepAlive of this turn saves its session.
   ProposeGathered();
@@ -950,6 +957,7 @@ void Driver::Fail(Failure failure) {
   transfers_.EndAll(refusal.status);
   member_changes_.EndAll(refusal.status);
   to_apply_.clear();
+  undurable_.Clear();
   // While stopping, the store refuses writes because it is closed.
   if (on_failure_ != nullptr && !stopped_) {
     std::exchange(on_failure_, nullptr)(std::move(failure));

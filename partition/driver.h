@@ -151,9 +151,8 @@ class Driver : public Partition {
   void GoOnListing();
   void OnTick();
   void UpdateServing();
-  bool disk_is_low() const {
-    return ports_.disk != nullptr && ports_.disk->is_low();
-  }
+  // Nothing may be added to the log here, and somebody else had better lead.
+  bool is_held_back() const { return disk_is_low_ || undurable_.is_full(); }
   static bool NeedsSpace(const raft::Message& message);
   void Fail(absl::Status status) { Fail(Failure{.status = std::move(status)}); }
   void FailOfDisk(absl::Status status) {
@@ -275,6 +274,7 @@ class Driver : public Partition {
   Divergence divergence_;
   Replayer replayer_;
   HeldStreams held_;
+  Undurable undurable_;
 
   std::vector<MailboxItem> turn_items_;
   std::vector<ProposeItem> gathered_;
@@ -290,7 +290,8 @@ class Driver : public Partition {
   raft::Index leader_start_;  // The last entry when leadership began.
   uint64_t last_now_ns_ = 0;  // Of the clock, at the last turn.
   uint64_t turn_start_ns_ = 0;
-  bool ticked_ = false;  // In this turn.
+  bool disk_is_low_ = false;  // As this turn began.
+  bool ticked_ = false;       // In this turn.
   // What is too much for one turn goes on in others, each a piece of long work.
   bool is_piece_ = false;     // This turn is one.
   bool piece_ahead_ = false;  // One is on its way.

@@ -243,7 +243,7 @@ void Driver::TickDoubt() {
 void Driver::Handle(raft::ReplicaId from, const ImageOffered& offered) {
   const raft::Position& position = offered.position;
   if (pause_reason_ != PauseReason::kDiverged || from != core_->leader() ||
-      image_receiver_.is_receiving() || disk_is_low()) {
+      image_receiver_.is_receiving() || disk_is_low_) {
     return;
   }
   // It must be behind the fault, committed here, and followed by entries that

@@ -108,7 +108,7 @@ void Driver::StepImage(ImageMessage message) {
   Post([this, message = std::move(message)]() mutable {
     if (!problem_.empty() || stopped_) return;
     if (auto* chunk = std::get_if<ImageChunk>(&message)) {
-      if (disk_is_low()) return;  // It is asked for again.
+      if (disk_is_low_) return;  // It is asked for again.
       return image_receiver_.Handle(std::move(*chunk));
     }
     const auto& request = std::get<ImageRequest>(message);
@@ -154,6 +154,7 @@ void Driver::ImageInstalled(
   CHECK(to_apply_.empty() || to_apply_.back().index < image.position.index);
   to_apply_.clear();
   replayer_.Stop();
+  undurable_.Durable(image.position.index);
   replay_end_ = raft::Index{};
   applied_configuration_ = image.configuration;
   image_damage_.clear();

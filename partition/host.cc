@@ -36,6 +36,8 @@ class Host::Impl : public std::enable_shared_from_this<Host::Impl> {
        absl::AnyInvocable<void(absl::Status)> on_fatal)
       : options_(options),
         ports_(ports),
+        undurable_(
+            std::make_shared<NodeUndurable>(options.undurable_node_bytes_max)),
         on_fatal_(std::move(on_fatal)),
         random_(seed) {}
 
@@ -91,6 +93,7 @@ class Host::Impl : public std::enable_shared_from_this<Host::Impl> {
 
   const Options options_;
   const HostPorts ports_;
+  const std::shared_ptr<NodeUndurable> undurable_;  // Of all partitions.
   absl::AnyInvocable<void(absl::Status)> on_fatal_;
   std::atomic<bool> fatal_{false};
 
@@ -163,7 +166,8 @@ absl::StatusOr<std::shared_ptr<Partition>> Host::Impl::OpenOne(
        .transport = ports_.transport,
        .registry = ports_.registry,
        .disk = ports_.disk,
-       .loader = ports_.loader},
+       .loader = ports_.loader,
+       .undurable = undurable_},
       seed,
       {.on_failure =
            [weak, id](Failure failure) {

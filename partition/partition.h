@@ -31,6 +31,7 @@
 #include "partition/executor.h"
 #include "partition/membership.h"
 #include "partition/transport.h"
+#include "partition/undurable.h"
 #include "raft/raft.h"
 #include "session/registry.h"
 #include "session/state_machine.h"
@@ -52,6 +53,11 @@ struct Options {
   // Requests waiting for their turn. Above: Unavailable, not proposed.
   uint64_t mailbox_bytes_max = 32 << 20;
   uint64_t mailbox_keep_alive_bytes_max = 8 << 20;
+
+  // Committed and not yet on this disk (D1); and of all partitions of the node.
+  // REQUIRES: below raft.uncommitted_bytes_max, which counts these bytes too.
+  uint64_t undurable_bytes_max = 64 << 20;
+  uint64_t undurable_node_bytes_max = 256 << 20;
 
   // A turn ends after this many entries or this long; what is left, or is more
   // than that from the start, goes on in turns that are pieces of long work
@@ -121,6 +127,7 @@ struct Ports {
   const session::Registry& registry;
   const DiskGate* disk = nullptr;  // Null: there is always space.
   Executor* loader = nullptr;      // Frees what is large. Null: nobody does.
+  std::shared_ptr<NodeUndurable> undurable;  // Null: it is the only partition.
 };
 
 // A command, ready for the log.
@@ -164,6 +171,7 @@ struct PartitionStatus {
   uint64_t index = 0;                  // The client-visible one.
   uint64_t log_time_ns = 0;
   uint64_t state_bytes = 0;
+  uint64_t undurable_bytes = 0;  // Committed, and not on this disk yet.
   session::Counts counts;
   std::string problem;  // Empty: healthy.
   // What an operator should know of it, though it serves: the states of the

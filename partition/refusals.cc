@@ -42,6 +42,13 @@ Refusal DiskLow(base::PartitionId id, const DiskGate& disk) {
           .retry_after_ms = kDiskLowRetryMs};
 }
 
+Refusal DiskBehind(base::PartitionId id, uint64_t bytes) {
+  return Busy(absl::StrCat(
+      "partition ", id.value(), ": the disk of this node is behind: ", bytes,
+      " bytes of this partition are committed and not on it "
+      "(--undurable_bytes_max, --undurable_node_bytes_max)"));
+}
+
 Refusal Replaying(base::PartitionId id) {
   return Busy(
       absl::StrCat("partition ", id.value(), ": starting, replaying the log"));

@@ -28,6 +28,10 @@ Refusal OutOfService(base::PartitionId id, absl::string_view problem,
 // The disk is about to be full: nothing is taken until there is space.
 Refusal DiskLow(base::PartitionId id, const DiskGate& disk);
 
+// What is committed reaches this node's disk too slowly: `bytes` of this
+// partition wait for it.
+Refusal DiskBehind(base::PartitionId id, uint64_t bytes);
+
 // It leads, and has not applied yet what was in the log before.
 Refusal Replaying(base::PartitionId id);
 

@@ -47,7 +47,9 @@ struct Config {
   uint64_t message_bytes_max = 1024 * 1024;  // Of one AppendEntries.
   uint64_t inflight_messages_max = 256;      // Per follower.
   uint64_t inflight_bytes_max = 8 * 1024 * 1024;
-  uint64_t uncommitted_bytes_max = 64 * 1024 * 1024;
+  // Of entries not yet both committed and durable here: all that the log keeps
+  // for their sake.
+  uint64_t uncommitted_bytes_max = 128 * 1024 * 1024;
   uint64_t committed_bytes_max = 4 * 1024 * 1024;  // Of one Ready.
   uint64_t log_memory_bytes = 16 * 1024 * 1024;    // Applied entries kept.
 

@@ -203,6 +203,13 @@ OPTION(server::NanosOrNone, disk_hang_timeout, disk_hang_timeout_ns,
        "The process ends if the disk does not answer for so long, so that "
        "another node leads; 0s: never.");
 
+OPTION(server::Bytes, undurable_bytes_max, partition.undurable_bytes_max,
+       "Of a partition: what its followers have and this disk does not yet. "
+       "Above, another node has to lead it; it can again at half of this.");
+OPTION(server::Bytes, undurable_node_bytes_max,
+       partition.undurable_node_bytes_max,
+       "The same of all partitions of the node together.");
+
 HEADING(calls, "Limits of calls");
 OPTION(server::Bytes, request_bytes_max, request_bytes_max,
        "The largest message gRPC takes.");
@@ -550,6 +557,11 @@ absl::Status Validate(const Options& options) {
   RETURN_IF_ERROR(
       require(limits.session_timeout_min_ns <= limits.session_timeout_max_ns,
               "--session_timeout_min is above --session_timeout_max"));
+  RETURN_IF_ERROR(
+      require(options.partition.undurable_bytes_max <=
+                  options.partition.raft.uncommitted_bytes_max / 2,
+              absl::StrCat("--undurable_bytes_max is above ",
+                           options.partition.raft.uncommitted_bytes_max / 2)));
   RETURN_IF_ERROR(require(
       options.partition.raft.entry_bytes_max <= options.request_bytes_max,
       "--entry_bytes_max is above --request_bytes_max"));

@@ -16,6 +16,7 @@
 #include "session/primitive.h"
 #include "session/registry.h"
 #include "sim/passing_primitive.h"
+#include "sim/passing_store.h"
 #include "sim/sim_clock.h"
 #include "storage/log_store.h"
 
@@ -23,69 +24,6 @@ namespace sim {
 namespace {
 
 // --- Stores ------------------------------------------------------------------
-
-// A store that hands everything on; each mutant changes one thing.
-class PassingStore : public storage::LogStore {
- public:
-  PassingStore(storage::LogStore& store, uint64_t seed)
-      : store_(store), random_(seed) {}
-
-  absl::StatusOr<std::vector<base::PartitionId>> ListPartitions() override {
-    return store_.ListPartitions();
-  }
-  absl::Status CreatePartition(
-      base::PartitionId partition,
-      const raft::Configuration& configuration) override {
-    return store_.CreatePartition(partition, configuration);
-  }
-  raft::ReplicaId DroppedReplica(base::PartitionId partition) override {
-    return store_.DroppedReplica(partition);
-  }
-  absl::Status CreateReplica(base::PartitionId partition,
-                             raft::ReplicaId replica) override {
-    return store_.CreateReplica(partition, replica);
-  }
-  void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
-                   absl::AnyInvocable<void(absl::Status)> done) override {
-    store_.DropReplica(partition, replica, std::move(done));
-  }
-  absl::StatusOr<storage::StoredPartition> LoadPartition(
-      base::PartitionId partition) override {
-    return store_.LoadPartition(partition);
-  }
-  absl::StatusOr<std::unique_ptr<storage::ImageReader>> OpenImage(
-      base::PartitionId partition) override {
-    return store_.OpenImage(partition);
-  }
-  void Write(storage::LogWrite write) override {
-    store_.Write(std::move(write));
-  }
-  void WriteImage(storage::ImageBatch batch) override {
-    store_.WriteImage(std::move(batch));
-  }
-  void ReadEntries(
-      base::PartitionId partition, raft::Index from, uint64_t bytes_max,
-      absl::AnyInvocable<void(absl::StatusOr<std::vector<raft::Entry>>)> done)
-      override {
-    store_.ReadEntries(partition, from, bytes_max, std::move(done));
-  }
-  void PinImage(base::PartitionId partition,
-                absl::AnyInvocable<void(absl::StatusOr<storage::PinnedImage>)>
-                    done) override {
-    store_.PinImage(partition, std::move(done));
-  }
-  void ReadImage(storage::ImagePin pin,
-                 std::optional<storage::ImageRowId> after, uint64_t bytes_max,
-                 absl::AnyInvocable<void(absl::StatusOr<storage::ImageSlice>)>
-                     done) override {
-    store_.ReadImage(pin, std::move(after), bytes_max, std::move(done));
-  }
-  void UnpinImage(storage::ImagePin pin) override { store_.UnpinImage(pin); }
-
- protected:
-  storage::LogStore& store_;
-  base::Random random_;
-};
 
 class AcknowledgesBeforeTheSync : public PassingStore {
  public:

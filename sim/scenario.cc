@@ -101,6 +101,12 @@ Scenario Scenario::Draw(uint64_t seed) {
   scenario.workload.lock.hold_ns_max = random.Between(1, 300) * kMillis;
   scenario.workload.keys = random.Between(1, 6);
   scenario.workload.time.slack_ns = 2 * scenario.partition.raft.tick_ns;
+
+  // So small that a disk that stalls makes leaders give up.
+  if (random.OneIn(3)) {
+    scenario.partition.undurable_bytes_max = random.Between(1'000, 30'000);
+    scenario.partition.undurable_node_bytes_max = random.Between(1'000, 60'000);
+  }
   return scenario;
 }
 
