@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "partition/driver.h"
+#include "partition/free_later.h"
 
 namespace partition {
 
@@ -168,15 +169,10 @@ void Driver::ImageInstalled(
   FreeLater(std::move(state_machine), image.generation);
 }
 
-// Behind an empty batch, not between the turns of this executor.
 void Driver::FreeLater(std::unique_ptr<session::StateMachine> state_machine,
                        uint64_t generation) {
-  storage::ImageBatch nothing;
-  nothing.partition = options_.id;
-  nothing.generation = generation;
-  nothing.done = [hold = Hold(), old = std::move(state_machine)](absl::Status) {
-  };
-  ports_.store.WriteImage(std::move(nothing));
+  partition::FreeLater(std::move(state_machine), Hold(), options_.id,
+                       generation, ports_.store);
 }
 
 }  // namespace partition

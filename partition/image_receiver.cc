@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "partition/free_later.h"
 
 namespace partition {
 namespace {
@@ -96,6 +97,10 @@ raft::Position ImageReceiver::Drop(const absl::Status& why) {
     // A failure shows at the next write.
     batch.done = [hold = hooks_.hold()](absl::Status) {};
     store_.WriteImage(std::move(batch));
+    if (transfer_->state_machine != nullptr) {
+      FreeLater(std::move(transfer_->state_machine), hooks_.hold(), options_.id,
+                transfer_->generation, store_);
+    }
   }
   ++number_;
   transfer_ = nullptr;
@@ -141,7 +146,8 @@ void ImageReceiver::Tick(raft::ReplicaId leader) {
     return GiveUp(absl::UnavailableError("its leader is lost"));
   }
   // While rows wait here it is not the leader who is slow (U19).
-  if (!transfer_->rows.empty() || transfer_->writing_bytes > 0) {
+  if (!transfer_->rows.empty() || transfer_->writing_bytes > 0 ||
+      transfer_->state_machine == nullptr) {
     transfer_->progress_ns = now;
   }
   if (now >= transfer_->progress_ns + options_.image_idle_ns) {
@@ -158,7 +164,7 @@ void ImageReceiver::Tick(raft::ReplicaId leader) {
 }
 
 void ImageReceiver::Handle(ImageChunk chunk) {
-  if (transfer_ == nullptr || transfer_->sealed) return;
+  if (transfer_ == nullptr || transfer_->all_arrived) return;
   Transfer& transfer = *transfer_;
   if (chunk.to != self_ || chunk.from != transfer.install.leader ||
       chunk.position != transfer.install.position) {
@@ -215,17 +221,24 @@ void ImageReceiver::PostLoad() {
 }
 
 void ImageReceiver::Load() {
-  if (transfer_->sealed) return;
+  if (transfer_->state_machine == nullptr) return;
   if (absl::Status loaded = LoadSlice(); !loaded.ok()) {
-    // The same rows would come again, at full length: not at once.
-    refuse_until_ns_ =
-        hooks_.now_ns() +
-        (kDamagedPauseNs << std::min(damaged_++, kDamagedDoublingsMax));
-    return GiveUp(loaded);
+    return GiveUpDamaged(loaded);
   }
-  if (!transfer_->sealed) WriteLoaded();
+  WriteLoaded();
   if (!transfer_->rows.empty()) return PostLoad();
-  Ask();
+  if (!transfer_->all_arrived) return Ask();
+  if (absl::Status right = CheckPointer(); !right.ok()) {
+    return GiveUpDamaged(right);
+  }
+  Finish();
+}
+
+void ImageReceiver::GiveUpDamaged(const absl::Status& why) {
+  // The same rows would come again, at full length: not at once.
+  refuse_until_ns_ = hooks_.now_ns() + (kDamagedPauseNs << std::min(
+                                            damaged_++, kDamagedDoublingsMax));
+  GiveUp(why);
 }
 
 absl::Status ImageReceiver::LoadSlice() {
@@ -251,33 +264,61 @@ absl::Status ImageReceiver::LoadSlice() {
     transfer.loaded.push_back(std::move(row));
     transfer.loaded_bytes += bytes;
   }
-  return transfer.all_arrived ? Finish() : absl::OkStatus();
+  return absl::OkStatus();
+}
+
+absl::Status ImageReceiver::CheckPointer() const {
+  const storage::ImagePointer& pointer = transfer_->pointer;
+  if (pointer.position != transfer_->install.position ||
+      pointer.configuration != transfer_->install.configuration) {
+    return absl::DataLossError("its pointer is not that of the offer");
+  }
+  return absl::OkStatus();
 }
 
 // All rows are loaded: whether they are the image. Before anything makes them
 // visible (P37).
-absl::Status ImageReceiver::Finish() {
-  Transfer& transfer = *transfer_;
-  const storage::ImagePointer& pointer = transfer.pointer;
-  if (pointer.position != transfer.install.position ||
-      pointer.configuration != transfer.install.configuration) {
-    return absl::DataLossError("its pointer is not that of the offer");
-  }
-  RETURN_IF_ERROR(transfer.state_machine->FinishLoad(
-      {.log_index = pointer.position.index.value(),
-       .term = pointer.position.term.value(),
-       .time_ns = pointer.position.time_ns,
-       .command_index = pointer.command_index,
-       .machine_version = pointer.machine_version,
-       .checkpoint = pointer.checkpoint,
-       .digest = pointer.digest}));
-  transfer.sealed = true;
-  transfer.pointer.generation = transfer.generation;
+void ImageReceiver::Finish() {
+  const storage::ImagePointer& pointer = transfer_->pointer;
+  const session::ImageHeader header{.log_index = pointer.position.index.value(),
+                                    .term = pointer.position.term.value(),
+                                    .time_ns = pointer.position.time_ns,
+                                    .command_index = pointer.command_index,
+                                    .machine_version = pointer.machine_version,
+                                    .checkpoint = pointer.checkpoint,
+                                    .digest = pointer.digest};
+  // Behind an empty batch: a thread of the store that has time.
+  storage::ImageBatch nothing;
+  nothing.partition = options_.id;
+  nothing.generation = transfer_->generation;
+  nothing.done = [this, number = number_, post = hooks_.post,
+                  hold = hooks_.hold(), header,
+                  state_machine = std::move(transfer_->state_machine)](
+                     const absl::Status& written) mutable {
+    absl::Status loaded = state_machine->FinishLoad(header);
+    post([this, number, written, loaded = std::move(loaded),
+          state_machine = std::move(state_machine)]() mutable {
+      if (!written.ok()) return hooks_.failed(written);
+      if (number == number_) return Finished(std::move(state_machine), loaded);
+      // Given up meanwhile.
+      FreeLater(std::move(state_machine), hooks_.hold(), options_.id,
+                /*generation=*/0, store_);
+    });
+  };
+  store_.WriteImage(std::move(nothing));
+}
+
+void ImageReceiver::Finished(
+    std::unique_ptr<session::StateMachine> state_machine,
+    const absl::Status& loaded) {
+  transfer_->state_machine = std::move(state_machine);
+  if (!loaded.ok()) return GiveUpDamaged(loaded);
+  transfer_->sealed = true;
+  transfer_->pointer.generation = transfer_->generation;
   damaged_ = 0;
   hooks_.sealed();
   // Behind whatever the hook queued for the old generation.
   WriteLoaded();
-  return absl::OkStatus();
 }
 
 // --- Writing ----------------------------------------------------------------

@@ -3,8 +3,12 @@
 // writes them as a new generation beside the old one, and switches to it in one
 // write when they sum up to what the leader's pointer says (P37).
 //
-//   Offer -> requests and chunks -> all rows loaded, digest right: sealed
+//   Offer -> requests and chunks -> all rows loaded
+//         -> digest right, what is derived rebuilt: sealed
 //         -> all rows written -> pointer written -> Hooks::installed
+//
+// To rebuild what is derived from a large state takes long: that is done on the
+// store's thread for images, not between the turns of the partition.
 //
 // Until it is sealed a transfer can be given up at any moment and leaves
 // nothing behind; then it goes to its end, whatever the leader does, since the
@@ -101,6 +105,7 @@ class ImageReceiver {
     raft::SnapshotInstall install;
     bool keeps_log = false;
     uint64_t generation = 0;
+    // Null while the load is being ended.
     std::unique_ptr<session::StateMachine> state_machine;
 
     // Asking. A request goes on behind `after`, the last row that arrived.
@@ -134,7 +139,13 @@ class ImageReceiver {
   void Load();
   void PostLoad();
   absl::Status LoadSlice();
-  absl::Status Finish();
+  // The image cannot be this one: gives it up, and the next must wait.
+  void GiveUpDamaged(const absl::Status& why);
+  absl::Status CheckPointer() const;
+  // Ends the load, elsewhere; then, with what came of it.
+  void Finish();
+  void Finished(std::unique_ptr<session::StateMachine> state_machine,
+                const absl::Status& loaded);
   void WriteLoaded();
   void WritePointer();
   void Installed();

@@ -36,9 +36,6 @@ absl::Status Log::Load(std::vector<Entry> entries) {
     if (entry.index != last_.index + 1) return lost("hole in the log");
     if (entry.term < last_.term) return lost("term goes back");
     if (entry.time_ns < last_.time_ns) return lost("log time goes back");
-    if (entry.chain != ChainOf(last_.chain, partition_, entry)) {
-      return lost("wrong chain");
-    }
     PushBack(std::move(entry));
   }
   next_write_ = last_.index + 1;

@@ -41,7 +41,8 @@ class Log {
       uint64_t memory_bytes);
 
   // Adds what was found on disk behind the image.
-  // DataLoss: a hole, a wrong chain, or a term or time that goes back.
+  // DataLoss: a hole, or a term or time that goes back. REQUIRES: the chain is
+  // right: who reads a disk checks that, and can name the damage.
   absl::Status Load(std::vector<Entry> entries);
 
   // --- Where it stands ------------------------------------------------------

@@ -47,8 +47,8 @@ struct Config {
   uint64_t message_bytes_max = 1024 * 1024;  // Of one AppendEntries.
   uint64_t inflight_messages_max = 256;      // Per follower.
   uint64_t inflight_bytes_max = 8 * 1024 * 1024;
-  // Of entries not yet both committed and durable here: all that the log keeps
-  // for their sake.
+  // Of entries that are not yet both committed and durable here: what the log
+  // keeps for their sake.
   uint64_t uncommitted_bytes_max = 128 * 1024 * 1024;
   uint64_t committed_bytes_max = 4 * 1024 * 1024;  // Of one Ready.
   uint64_t log_memory_bytes = 16 * 1024 * 1024;    // Applied entries kept.
@@ -89,9 +89,9 @@ struct FollowerStatus {
 class Raft {
  public:
   // Starts as a follower that has applied everything up to `snapshot`.
-  // DataLoss if the entries have a hole, a wrong chain or a term that goes
-  // back, or the hard state contradicts them; or if nobody votes behind the
-  // entry that added this replica.
+  // DataLoss if the entries have a hole or a term that goes back, or the hard
+  // state contradicts them; or if nobody votes behind the entry that added this
+  // replica. REQUIRES: the chain of the entries is right.
   static absl::StatusOr<std::unique_ptr<Raft>> Create(const Config& config,
                                                       InitialState initial);
   ~Raft();

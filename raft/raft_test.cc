@@ -325,12 +325,6 @@ TEST_F(RestartTest, RefusesAHole) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("hole")));
 }
 
-TEST_F(RestartTest, RefusesAWrongChain) {
-  disk_.entries[1].payload_crc ^= 1;
-  EXPECT_THAT(Raft::Create(SmallConfig(), disk_),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("chain")));
-}
-
 TEST_F(RestartTest, RefusesAHardStateOlderThanTheLog) {
   disk_.hard_state.term = Term{0};
   EXPECT_THAT(Raft::Create(SmallConfig(), disk_),
