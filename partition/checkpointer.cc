@@ -1,6 +1,7 @@
 #include "partition/checkpointer.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -160,7 +161,6 @@ void Checkpointer::PointerDurable(const storage::ImagePointer& pointer,
   // Another cut may begin when the last of it is handed over: what replaces a
   // version must come behind its removal.
   obsolete_ = state_machine_->ImageDurable();
-  cleaned_ = 0;
   state_machine_->set_hold_checkpoints(true);
   Clean();
 }
@@ -170,16 +170,17 @@ void Checkpointer::Clean() {
   storage::ImageBatch batch;
   batch.partition = options_.id;
   batch.generation = image_.generation;
-  const size_t end =
-      std::min(obsolete_.versions.size(), cleaned_ + kCleanSliceRows);
-  batch.obsolete.reserve(end - cleaned_);
-  for (; cleaned_ < end; ++cleaned_) {
-    session::ObsoleteVersion& version = obsolete_.versions[cleaned_];
+  std::deque<session::ObsoleteVersion>& versions = obsolete_.versions;
+  const size_t count = std::min(versions.size(), kCleanSliceRows);
+  batch.obsolete.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    session::ObsoleteVersion& version = versions.front();
     batch.obsolete.push_back({.table = static_cast<uint16_t>(version.table),
                               .key = std::move(version.key),
                               .checkpoint = version.checkpoint});
+    versions.pop_front();
   }
-  if (end < obsolete_.versions.size()) {
+  if (!versions.empty()) {
     hooks_.post([this, life = life_] {
       if (life == life_) Clean();
     });
@@ -204,7 +205,6 @@ void Checkpointer::Abandon() {
   if (is_pointer_queued()) image_ = cut_->pointer;
   cut_.reset();
   obsolete_ = {};
-  cleaned_ = 0;
   inflight_bytes_ = 0;
 }
 

@@ -122,9 +122,7 @@ class Checkpointer {
   uint64_t life_ = 0;  // Of images: grows when one is abandoned.
   bool abandoned_ = false;
   std::optional<Cut> cut_;
-  session::TableSet::Obsolete
-      obsolete_;  // Of the last image, from cleaned_ on.
-  size_t cleaned_ = 0;
+  session::TableSet::Obsolete obsolete_;  // What is left of the last image's.
   bool stopped_ = false;
   uint64_t inflight_bytes_ = 0;
   bool continue_posted_ = false;

@@ -132,7 +132,6 @@ void TableSet::Freeze(uint64_t checkpoint) {
   CHECK_GT(checkpoint, checkpoint_);
   CHECK(list(frozen()).empty() && encoded_.empty());
   active_ = frozen();
-  obsolete_.versions.reserve(obsolete_.versions.size() + list(frozen()).size());
   dirty_bytes_ = 0;
   ++cut_;
   checkpoint_ = checkpoint;

@@ -118,7 +118,9 @@ class TableSet {
   // It goes to the store before any row of the next cut, and in this order, a
   // tombstone behind the version it hides. REQUIRES: the cut is complete.
   struct Obsolete {
-    std::vector<ObsoleteVersion> versions;
+    // To be taken from the front piece by piece: to free as many as there are
+    // rows at once takes long.
+    std::deque<ObsoleteVersion> versions;
     std::vector<ObsoleteRange> ranges;
   };
   Obsolete ImageDurable();
