@@ -220,6 +220,16 @@ absl::StatusOr<raft::Entry> DecodeNext(const Cursor& cursor,
   return entry;
 }
 
+// About how many entries are behind `index`: as many as there are if the log
+// has no hole. Never more than make sense to reserve room for.
+size_t CountBehind(Cursor& cursor, base::PartitionId partition, Index index) {
+  constexpr uint64_t kCountMax = 1 << 20;
+  cursor.SeekForPrev(LogKey(partition, Index{UINT64_MAX}));
+  if (!cursor.valid()) return 0;
+  const Index last = IndexOfLogKey(cursor.key());
+  return last <= index ? 0 : std::min(last - index, kCountMax);
+}
+
 // The first index of the log in front of the image: the first row, if the rows
 // lead up to the image, and else (after an install) none is of use.
 absl::StatusOr<Index> ReadFirstIndex(Cursor& cursor,
@@ -497,6 +507,7 @@ absl::StatusOr<StoredPartition> ReadPartition(KeyValueView& view,
   ASSIGN_OR_RETURN(stored.first_index,
                    ReadFirstIndex(*cursor, partition, stored.image.position));
   raft::Position previous = stored.image.position;
+  stored.entries.reserve(CountBehind(*cursor, partition, previous.index));
   for (cursor->Seek(LogKey(partition, previous.index + 1)); cursor->valid();
        cursor->Next()) {
     ASSIGN_OR_RETURN(raft::Entry entry,

@@ -1,8 +1,11 @@
 // How long a restart takes with full write-ahead logs: fills a directory with
-// entries that are in no table yet, opens it, and prints the figures.
+// entries that are in no table yet, opens it, and prints the figures. Another
+// process fills it, or this one would start with memory that a new one has yet
+// to be given.
 //
 //   recovery_benchmark [directory [megabytes [payload bytes]]]
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -47,9 +50,15 @@ double MillisSince(int64_t start_ns) {
          1e6;
 }
 
-// Entries in writes of 256, as a busy node does. Returns how many.
-uint64_t Fill(const std::string& directory, uint64_t bytes,
-              size_t payload_bytes) {
+// Entries in writes of 256, as a busy node does.
+constexpr uint64_t kWriteEntries = 256;
+
+uint64_t EntriesIn(uint64_t bytes, size_t payload_bytes) {
+  const uint64_t write_bytes = kWriteEntries * (payload_bytes + 50);
+  return (bytes + write_bytes - 1) / write_bytes * kWriteEntries;
+}
+
+void Fill(const std::string& directory, uint64_t bytes, size_t payload_bytes) {
   StoreOptions options = Options(directory);
   // Everything stays in the log: no table is written.
   options.write_buffer_bytes = 4 * bytes;
@@ -62,9 +71,10 @@ uint64_t Fill(const std::string& directory, uint64_t bytes,
       std::make_shared<const std::string>(std::string(payload_bytes, 'r'));
   const uint32_t crc = base::Crc32c(*payload);
   raft::Position last;
-  for (uint64_t written = 0; written < bytes;) {
+  const uint64_t entries = EntriesIn(bytes, payload_bytes);
+  while (last.index.value() < entries) {
     LogWrite write{.partition = kPartition};
-    for (int i = 0; i < 256; ++i) {
+    for (uint64_t i = 0; i < kWriteEntries; ++i) {
       raft::Entry entry{.term = raft::Term{1},
                         .index = last.index + 1,
                         .type = raft::EntryType::kApp,
@@ -73,12 +83,23 @@ uint64_t Fill(const std::string& directory, uint64_t bytes,
       entry.chain = raft::ChainOf(last.chain, kPartition, entry);
       last = raft::PositionOf(entry);
       write.entries.push_back(std::move(entry));
-      written += payload_bytes + 50;
     }
     (*store)->Write(std::move(write));
   }
   (*store)->Close();
-  return last.index.value();
+}
+
+void FillInAChild(const std::string& directory, uint64_t bytes,
+                  size_t payload_bytes) {
+  const pid_t child = fork();
+  CHECK_GE(child, 0);
+  if (child == 0) {
+    Fill(directory, bytes, payload_bytes);
+    _exit(0);
+  }
+  int status = 0;
+  CHECK_EQ(waitpid(child, &status, 0), child);
+  CHECK_EQ(status, 0);
 }
 
 uint64_t LogBytes(const std::string& directory) {
@@ -93,7 +114,8 @@ uint64_t LogBytes(const std::string& directory) {
 void Run(const std::string& directory, uint64_t megabytes,
          size_t payload_bytes) {
   std::filesystem::remove_all(directory);
-  const uint64_t entries = Fill(directory, megabytes << 20, payload_bytes);
+  FillInAChild(directory, megabytes << 20, payload_bytes);
+  const uint64_t entries = EntriesIn(megabytes << 20, payload_bytes);
   std::printf("%llu entries of %zu bytes, %.1f MiB of write-ahead log\n",
               static_cast<unsigned long long>(entries), payload_bytes,
               static_cast<double>(LogBytes(directory)) / (1 << 20));
