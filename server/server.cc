@@ -286,17 +286,22 @@ absl::Status Server::Impl::OpenStore() {
                                      .partitions = invitation.has_value()
                                                        ? invitation->partitions
                                                        : options.partitions},
-                        .on_fatal = on_fatal}));
+                        .on_fatal = on_fatal,
+                        .reserve_file_bytes = options.disk_reserve_bytes / 3}));
   quarantine = Quarantine::Open(options.data_dir, BinaryFingerprint());
   if (options.disk_hang_timeout_ns != 0) {
     watchdog = std::make_unique<Watchdog>(
         options.disk_hang_timeout_ns, base::SystemClock(),
         [this] { return store->oldest_io_started_ns(); }, EndHungProcess);
   }
+  // So much that setting it aside is no reason to refuse commands.
+  const uint64_t plenty = options.disk_reserve_bytes / 8 * 9;
+  store->KeepReserve(plenty);
   disk_space = std::make_unique<DiskSpace>(
       options.disk_reserve_bytes,
       [this] { return FreeBytes(options.data_dir); },
-      [this](const DiskSpace::State& state) {
+      [this, plenty](const DiskSpace::State& state) {
+        if (!state.low) store->KeepReserve(plenty);
         disk_gate.Set(state.low, state.free_bytes, state.reserve_bytes);
         LOG(WARNING) << (state.low ? "the disk is almost full: "
                                    : "the disk has space again: ")

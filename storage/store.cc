@@ -59,6 +59,11 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   auto store = std::unique_ptr<Store>(new Store);
   store->fence_ = std::make_shared<Fence>(std::move(options.on_fatal));
   ASSIGN_OR_RETURN(store->directory_, DataDirectory::Open(options.directory));
+  if (options.reserve_file_bytes > 0) {
+    store->reserve_file_.emplace(options.directory + "/reserve",
+                                 options.reserve_file_bytes);
+    store->reserve_file_->ReleaseIfNeeded();
+  }
 
   const auto raise = [fence = store->fence_](absl::Status error) {
     fence->Raise(std::move(error));
@@ -166,6 +171,10 @@ absl::Status Store::Recover(const InitialCluster& cluster,
   RETURN_IF_ERROR(database_->Write(batch, Database::Durability::kSynced));
   initial_cluster_ = cluster;
   return absl::OkStatus();
+}
+
+void Store::KeepReserve(uint64_t spare_bytes) {
+  if (reserve_file_.has_value()) reserve_file_->Keep(spare_bytes);
 }
 
 uint64_t Store::synced_batches() const { return log_writer_->batches(); }

@@ -22,6 +22,7 @@
 #include "storage/io_hooks.h"
 #include "storage/log_store.h"
 #include "storage/records.h"
+#include "storage/reserve_file.h"
 
 namespace storage {
 
@@ -51,6 +52,10 @@ struct StoreOptions {
   // served: about a second (recovery_benchmark). Two full write buffers, so
   // more would not save flushes.
   uint64_t wal_bytes_max = 128 << 20;
+
+  // Set aside for a start on a full disk (ReserveFile), by KeepReserve: more
+  // than wal_bytes_max, or it is of little use. 0: nothing.
+  uint64_t reserve_file_bytes = 0;
 
   // For tests: whether the machine was not started since; else the kernel says.
   std::optional<bool> same_boot;
@@ -105,6 +110,10 @@ class Store : public LogStore {
   absl::Status Recover(const InitialCluster& cluster,
                        const std::vector<RecoveredPartition>& partitions);
 
+  // Sets reserve_file_bytes aside, unless they are, if `spare_bytes` stay free
+  // beside them: there is space again, or still. By one thread at a time.
+  void KeepReserve(uint64_t spare_bytes);
+
   // Synced batches so far; with the number of writes: what joining gains.
   uint64_t synced_batches() const;
 
@@ -154,6 +163,7 @@ class Store : public LogStore {
 
   Identity identity_;  // Constant after Open.
   std::optional<InitialCluster> initial_cluster_;
+  std::optional<ReserveFile> reserve_file_;  // Nothing: none is wanted.
 
   // Constant after Open; in the order in which they use each other.
   std::shared_ptr<Fence> fence_;  // RocksDB's callbacks hold it too.

@@ -31,6 +31,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr int64_t kReserve = 32 << 20;
+constexpr size_t kLarge = 512 << 10;  // A value.
 
 // False, with errno: this machine does not let us have mounts of our own.
 bool EnterMountNamespace() {
@@ -156,6 +157,47 @@ TEST_F(DiskFullTest, AServerStartsOnAFullDisk) {
   MakeSpace();
   EXPECT_TRUE(PutUntil(again, map, true).ok());
   ExpectAllThere(again, map);
+}
+
+// To the last byte, with a log that has to become tables before it goes.
+TEST_F(DiskFullTest, AServerStartsOnADiskWithoutAByte) {
+  RawSession session(server_->Connect());
+  const uint64_t map = session.Create(kMapType, "m");
+  for (int i = 0; i < 20; ++i) PutUntil(session, map, true);
+  for (int i = 0; i < 16; ++i) {
+    ASSERT_TRUE(session.Put(map, "large", std::string(kLarge, 'x')));
+  }
+  server_->End(SIGKILL);
+  Fill(0);
+  ASSERT_TRUE(std::filesystem::exists(disk_ + "/data/reserve"));
+
+  Start();
+  RawSession again(session, server_->Connect());
+  EXPECT_EQ(again.Get(map, "large").size(), kLarge);
+  // The log that was read has made room as well.
+  Fill(kReserve / 8);
+  EXPECT_EQ(PutUntil(again, map, false).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+  MakeSpace();
+  EXPECT_TRUE(PutUntil(again, map, true).ok());
+  EXPECT_TRUE(base::WaitUntil(
+      [&] { return std::filesystem::exists(disk_ + "/data/reserve"); }));
+  server_->End(SIGKILL);
+  EXPECT_THAT(server_->errors(), HasSubstr("reserve is deleted to make room"));
+}
+
+// What the reserve is for.
+TEST_F(DiskFullTest, WithoutItsReserveItDoesNot) {
+  RawSession session(server_->Connect());
+  const uint64_t map = session.Create(kMapType, "m");
+  ASSERT_TRUE(session.Put(map, "large", std::string(kLarge, 'x')));
+  server_->End(SIGKILL);
+  std::filesystem::remove(disk_ + "/data/reserve");
+  Fill(0);
+  ServerProcess refused(disk_ + "/data", {"--disk_reserve=32MiB"});
+  EXPECT_EQ(refused.address(), "");
+  EXPECT_NE(refused.ExitCode(), 0);
+  EXPECT_THAT(refused.errors(), HasSubstr("No space left"));
 }
 
 }  // namespace
