@@ -60,6 +60,8 @@ absl::string_view NameOf(TableId table) {
       return "open commands";
     case TableId::kRecords:
       return "records";
+    case TableId::kOutputs:
+      return "outputs";
     case TableId::kListeners:
       return "listeners";
     case TableId::kEvents:

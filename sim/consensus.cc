@@ -1,6 +1,7 @@
 #include "sim/consensus.h"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -74,6 +75,7 @@ std::string Consensus::ToString() const {
 // --- Disks -------------------------------------------------------------------
 
 void Consensus::OnQueued(ReplicaId id, const DiskWrite& write) {
+  JudgeDoubts(id);
   Replica& replica = replicas_[id];
   if (!write.entries.empty()) CheckEntries(id, replica, write);
   if (write.hard_state.has_value()) {
@@ -95,9 +97,14 @@ void Consensus::OnQueued(ReplicaId id, const DiskWrite& write) {
   }
   Change(replica.queued, write);
   replica.in_flight.push_back(write);
+  for (const raft::Entry& entry : write.entries) {
+    if (entry.type == raft::EntryType::kConfChange) ChooseAgain(entry.term);
+  }
+  JudgeDoubts();
 }
 
 void Consensus::OnDurable(ReplicaId id, const DiskWrite& write) {
+  JudgeDoubts();
   Replica& replica = replicas_[id];
   replica.in_flight.pop_front();
   if (write.trim_below.has_value()) ++trim_count_;
@@ -223,6 +230,7 @@ uint64_t Consensus::ChainAt(const DiskState& state, Index index) const {
 // --- Restarts ----------------------------------------------------------------
 
 void Consensus::OnStart(ReplicaId id, const storage::StoredPartition& stored) {
+  JudgeDoubts();
   Replica& replica = replicas_[id];
   std::optional<DiskState> state = Explain(replica, stored);
   if (!state.has_value()) {
@@ -245,6 +253,7 @@ void Consensus::OnStart(ReplicaId id, const storage::StoredPartition& stored) {
 }
 
 void Consensus::Compare(ReplicaId id, const storage::StoredPartition& stored) {
+  JudgeDoubts();
   if (!Explain(replicas_[id], stored).has_value()) {
     Fail(id, "the disk is not what was asked of it");
   }
@@ -283,7 +292,20 @@ void Consensus::Accept(ReplicaId id, const DiskState& durable) {
   Index& accepted = accepted_[term][id];
   if (accepted >= durable.last()) return;
   accepted = durable.last();
+  Choose(term, durable);
+}
 
+void Consensus::ChooseAgain(Term term) {
+  for (const auto& [id, replica] : replicas_) {
+    const DiskState& durable = replica.durable;
+    if (durable.hard_state.term == term && !durable.terms.empty() &&
+        durable.terms.back() == term) {
+      Choose(term, durable);
+    }
+  }
+}
+
+void Consensus::Choose(Term term, const DiskState& durable) {
   const Index last = ChosenIn(term, durable);
   if (last == Index{} || last > durable.last()) return;
   const Index common = std::min(last, chosen());
@@ -311,9 +333,11 @@ raft::Index Consensus::ChosenIn(Term term, const DiskState& log) const {
   const raft::Configuration* newest = &initial_;
   for (const auto& [at, configuration] : configurations_) {
     const auto& [index, entry_term] = at;
-    if (index > log.last() || log.terms[index.value() - 1] != entry_term) {
-      continue;
-    }
+    // Behind the end of this log, those of its leader.
+    const bool is_in_force = index > log.last()
+                                 ? entry_term == term
+                                 : log.terms[index.value() - 1] == entry_term;
+    if (!is_in_force) continue;
     chosen = std::max(chosen, std::min(AgreedBy(*newest, accepted), index - 1));
     newest = &configuration;
   }
@@ -323,18 +347,36 @@ raft::Index Consensus::ChosenIn(Term term, const DiskState& log) const {
 void Consensus::OnCommitSaid(ReplicaId id, Index commit,
                              absl::string_view where) {
   if (commit > chosen()) {
-    Fail(id, absl::StrCat(where, " says that ", commit.value(),
-                          " is committed; chosen are ", chosen().value(),
-                          " (P17, P25)"));
+    doubts_.push_back(
+        {.replica = id, .commit = commit, .where = std::string(where)});
   }
   Replica& replica = replicas_[id];
   replica.commit = std::max(replica.commit, commit);
   commit_ = std::max(commit_, commit);
 }
 
+void Consensus::JudgeDoubts(ReplicaId mover) {
+  if (std::any_of(doubts_.begin(), doubts_.end(), [mover](const Doubt& doubt) {
+        return doubt.replica != mover;
+      })) {
+    JudgeDoubts();
+  }
+}
+
+void Consensus::JudgeDoubts() {
+  for (const Doubt& doubt : std::exchange(doubts_, {})) {
+    if (doubt.commit <= chosen()) continue;
+    Fail(doubt.replica,
+         absl::StrCat(doubt.where, " says that ", doubt.commit.value(),
+                      " is committed; chosen are ", chosen().value(),
+                      " (P17, P25)"));
+  }
+}
+
 // --- Messages ----------------------------------------------------------------
 
 void Consensus::OnSent(const raft::Message& message) {
+  JudgeDoubts(message.from);
   std::visit([&](const auto& body) { Check(message, body); }, message.body);
 }
 

@@ -52,6 +52,10 @@ class Consensus {
   // `message` leaves its sender.
   void OnSent(const raft::Message& message);
 
+  // Whoever said that something is committed has had its chance to ask its disk
+  // for what makes it so.
+  void JudgeDoubts();
+
   // Entries 1 to chosen() are chosen.
   raft::Index chosen() const { return raft::Index{chosen_.size()}; }
   // REQUIRES: 0 < index <= chosen().
@@ -115,11 +119,22 @@ class Consensus {
       const Replica& replica, const storage::StoredPartition& stored) const;
   // The log of `id` is durable up to here: what is chosen by it?
   void Accept(raft::ReplicaId id, const DiskState& durable);
+  // What is chosen by what was accepted in `term`, as the log says that one of
+  // its replicas has on disk.
+  void Choose(raft::Term term, const DiskState& durable);
+  // A configuration of `term` is in its leader's log.
+  void ChooseAgain(raft::Term term);
   // The last entry that `term` has chosen in this log of it.
   raft::Index ChosenIn(raft::Term term, const DiskState& log) const;
-  // `id` says that everything up to `commit` is committed.
+  // `id` says that everything up to `commit` is committed. It may know more
+  // than its disk: a leader counts by a configuration from the moment on in
+  // which it appends it, and asks its disk to write it at the end of the same
+  // turn. So what is not chosen then is doubted, and judged when somebody else
+  // moves.
   void OnCommitSaid(raft::ReplicaId id, raft::Index commit,
                     absl::string_view where);
+  // `mover` does something: were the others right?
+  void JudgeDoubts(raft::ReplicaId mover);
   void OnLeaderSpoke(const raft::Message& message);
   void CheckVote(raft::ReplicaId voter, raft::Term term,
                  raft::ReplicaId candidate);
@@ -156,6 +171,12 @@ class Consensus {
   raft::Configuration configuration_;
   std::map<raft::Term, raft::ReplicaId> leaders_;
   raft::Index commit_;  // The highest that anybody reported.
+  struct Doubt {
+    raft::ReplicaId replica;
+    raft::Index commit;
+    std::string where;
+  };
+  std::vector<Doubt> doubts_;
   std::map<ReadKey, raft::Index> reads_;
   uint64_t trim_count_ = 0;
   uint64_t install_count_ = 0;  // Of another replica's image.

@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "gtest/gtest.h"
+#include "raft/configuration.h"
 #include "sim/event_loop.h"
 #include "sim/judge.h"
 
@@ -79,6 +81,7 @@ class ConsensusTest : public testing::Test {
     return judge_.failed() ? judge_.failures().front() : "";
   }
   void ExpectFailure(const std::string& rule) {
+    consensus_.JudgeDoubts();
     EXPECT_NE(failure().find(rule), std::string::npos) << failure();
   }
 
@@ -113,6 +116,26 @@ TEST_F(ConsensusTest, WhoSaysThatMoreIsCommittedIsWrong) {
   Write(1, WriteOf(1, {1}, 1));
   Send(1, 2, 1, raft::AppendEntries{.commit_index = Index{1}});
   ExpectFailure("P17");
+}
+
+// It counts by a configuration from the moment on in which it appends it, which
+// is before its disk is asked to write it (thesis 4.1).
+TEST_F(ConsensusTest, ALeaderCountsByTheConfigurationThatItAppendsNow) {
+  for (uint64_t replica : {1, 2}) Write(replica, WriteOf(1, {1}, 1));
+  Write(1, WriteOf(1, {1, 1}, 2));
+  EXPECT_EQ(consensus_.chosen(), Index{1});
+  Send(1, 2, 1, raft::AppendEntries{.commit_index = Index{2}});
+  EXPECT_EQ(failure(), "");
+  DiskWrite write = WriteOf(1, {1, 1, 1}, 3);
+  raft::Entry& entry = write.entries.front();
+  entry.type = raft::EntryType::kConfChange;
+  entry.payload = std::make_shared<const std::string>(
+      raft::EncodeConfiguration(Voters({1})));
+  entry.payload_crc = base::Crc32c(*entry.payload);
+  entry.chain = raft::ChainOf(Log({1, 1}).back().chain, kPartition, entry);
+  consensus_.OnQueued(ReplicaId{1}, write);
+  EXPECT_EQ(consensus_.chosen(), Index{2});
+  EXPECT_EQ(failure(), "");
 }
 
 TEST_F(ConsensusTest, TwoLeadersInATermAreWrong) {

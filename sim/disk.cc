@@ -34,13 +34,17 @@ class Disk::Driven : public storage::LogStore,
   }
   absl::Status CreateReplica(base::PartitionId partition,
                              raft::ReplicaId replica) override {
-    return store_->CreateReplica(partition, replica);
+    absl::Status status = store_->CreateReplica(partition, replica);
+    if (status.ok()) disk_.observer_.OnCreated(partition, replica);
+    return status;
   }
   void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
                    absl::AnyInvocable<void(absl::Status)> done) override {
     store_->DropReplica(
         partition, replica,
-        [this, done = std::move(done)](absl::Status status) mutable {
+        [this, partition, replica,
+         done = std::move(done)](absl::Status status) mutable {
+          if (status.ok()) disk_.observer_.OnDropped(partition, replica);
           told_.push_back(
               [done = std::move(done), status = std::move(status)]() mutable {
                 done(status);

@@ -60,6 +60,11 @@ class DiskObserver {
   virtual void OnQueued(const DiskWrite& write) = 0;
   // `write` is durable; the process is told next.
   virtual void OnDurable(const DiskWrite& write) = 0;
+  // A replica that knows nobody was made, or one was dropped: durably.
+  virtual void OnCreated(base::PartitionId partition,
+                         raft::ReplicaId replica) = 0;
+  virtual void OnDropped(base::PartitionId partition,
+                         raft::ReplicaId replica) = 0;
   // Whether the machine fails at this moment: then the observer sees to it that
   // Die is called before anything else happens.
   virtual bool FailsHere(DiskMoment moment) = 0;

@@ -20,7 +20,11 @@ Group::Group(base::PartitionId id, const raft::Configuration& configuration,
       consensus_(id, configuration, judge,
                  [this](const raft::Entry& entry) { replay_.Append(entry); }),
       replay_(id, registry, scenario.partition.limits, consensus_, judge),
-      workload_(loop, registry, scenario.workload, random_.Next(), judge) {}
+      workload_(loop, registry, scenario.workload, random_.Next(), judge) {
+  for (const raft::Member& member : configuration_.members) {
+    replicas_[member.node] = member.replica;
+  }
+}
 
 std::string Group::Name(absl::string_view what) const {
   return absl::StrCat("p", id_.value(), "-", what);
@@ -29,10 +33,8 @@ std::string Group::Name(absl::string_view what) const {
 // --- What it watches ---------------------------------------------------------
 
 raft::ReplicaId Group::ReplicaOn(base::NodeId node) const {
-  for (const raft::Member& member : configuration_.members) {
-    if (member.node == node) return member.replica;
-  }
-  return {};
+  const auto found = replicas_.find(node);
+  return found == replicas_.end() ? raft::ReplicaId{} : found->second;
 }
 
 bool Group::has_replica(base::NodeId node) const {
@@ -48,24 +50,59 @@ void Group::OnDurable(base::NodeId node, const DiskWrite& write) {
   if (write.image.has_value()) replay_.OnImage(*write.image);
 }
 
+void Group::OnCreated(base::NodeId node, raft::ReplicaId replica) {
+  if (!made_.insert(replica).second) {
+    judge_.Fail(absl::StrCat("partition ", id_.value(), ": replica ",
+                             replica.value(), " is made on node ", node.value(),
+                             ", and was before (P45)"));
+  }
+  replicas_[node] = replica;
+}
+
+void Group::OnDropped(base::NodeId node, raft::ReplicaId replica) {
+  ++drop_count_;
+  replicas_.erase(node);
+  if (consensus_.configuration().FindMember(replica) != nullptr) {
+    judge_.Fail(absl::StrCat("partition ", id_.value(), ": replica ",
+                             replica.value(), " on node ", node.value(),
+                             " is a member, and was dropped"));
+  }
+}
+
+std::optional<storage::StoredPartition> Group::Load(base::NodeId node,
+                                                    storage::LogStore& store) {
+  if (!has_replica(node)) return std::nullopt;
+  auto stored = store.LoadPartition(id_);
+  if (stored.ok()) return *std::move(stored);
+  // It was being dropped, and that is durable or not known yet.
+  if (absl::IsNotFound(stored.status()) &&
+      store.DroppedReplica(id_) >= ReplicaOn(node)) {
+    return std::nullopt;
+  }
+  judge_.Fail(
+      absl::StrCat("partition ", id_.value(),
+                   ": the disk does not load: ", stored.status().ToString()));
+  return std::nullopt;
+}
+
 void Group::OnStart(base::NodeId node, storage::LogStore& store) {
-  const auto stored = store.LoadPartition(id_);
-  if (!stored.ok()) {
-    return judge_.Fail(
-        absl::StrCat("partition ", id_.value(),
-                     ": the disk does not load: ", stored.status().ToString()));
+  // One may have been made by a process that did not live to know it.
+  if (const auto made = store.LoadPartition(id_);
+      made.ok() && !has_replica(node)) {
+    OnCreated(node, made->replica);
+  }
+  const auto stored = Load(node, store);
+  if (!stored.has_value()) {
+    replicas_.erase(node);
+    return;
   }
   consensus_.OnStart(ReplicaOn(node), *stored);
   replay_.Audit(store, *stored);
 }
 
 void Group::Audit(base::NodeId node, storage::LogStore& store) {
-  const auto stored = store.LoadPartition(id_);
-  if (!stored.ok()) {
-    return judge_.Fail(
-        absl::StrCat("partition ", id_.value(),
-                     ": the disk does not load: ", stored.status().ToString()));
-  }
+  const auto stored = Load(node, store);
+  if (!stored.has_value()) return;
   consensus_.Compare(ReplicaOn(node), *stored);
   replay_.Audit(store, *stored);
 }
@@ -133,10 +170,11 @@ bool Group::has_pending() const {
 }
 
 bool Group::is_level() const {
-  const std::vector<raft::ReplicaId>& voters = configuration_.voters;
-  return std::all_of(voters.begin(), voters.end(), [this](auto replica) {
-    return consensus_.durable_last(replica) >= consensus_.chosen();
-  });
+  const auto& members = consensus_.configuration().members;
+  return std::all_of(
+      members.begin(), members.end(), [this](const raft::Member& member) {
+        return consensus_.durable_last(member.replica) >= consensus_.chosen();
+      });
 }
 
 uint64_t Group::sessions_lost() const {

@@ -7,8 +7,10 @@
 #define SIM_GROUP_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,7 +42,8 @@ class Group : public AnswerObserver {
         EventLoop& loop, const Scenario& scenario,
         const session::Registry& registry, uint64_t seed, Judge& judge);
 
-  // Its clients begin. `nodes` are those of its replicas.
+  // Its clients begin. `nodes` are those that they know; not all of them need
+  // have a replica.
   void Populate(std::vector<Node*> nodes, const LinkFaults& faults);
 
   // --- What it watches ------------------------------------------------------
@@ -48,6 +51,9 @@ class Group : public AnswerObserver {
   void OnQueued(base::NodeId node, const DiskWrite& write);
   void OnDurable(base::NodeId node, const DiskWrite& write);
   void OnSent(const raft::Message& message) { consensus_.OnSent(message); }
+  // A replica was made on `node`, or dropped, while the node runs.
+  void OnCreated(base::NodeId node, raft::ReplicaId replica);
+  void OnDropped(base::NodeId node, raft::ReplicaId replica);
   // A new process of `node` has opened its store.
   void OnStart(base::NodeId node, storage::LogStore& store);
   // Compares the disk of `node` with what is known, at any moment.
@@ -71,20 +77,26 @@ class Group : public AnswerObserver {
   bool has_replica(base::NodeId node) const;
   bool has_pending() const;
   bool has_read() const { return final_state_.has_value(); }
-  // Every voter has everything that is chosen on its disk.
+  // Every member has everything that is chosen on its disk.
   bool is_level() const;
   uint64_t sessions_lost() const;
 
   base::PartitionId id() const { return id_; }
+  // What it was created with.
   const raft::Configuration& configuration() const { return configuration_; }
   const Consensus& consensus() const { return consensus_; }
   const Replay& replay() const { return replay_; }
+  uint64_t created_count() const { return made_.size(); }
+  uint64_t drop_count() const { return drop_count_; }
   Workload& workload() { return workload_; }
   const Workload& workload() const { return workload_; }
 
  private:
   std::string Name(absl::string_view what) const;
   raft::ReplicaId ReplicaOn(base::NodeId node) const;
+  // What is on the disk of `node`; nullopt: nothing, and that is right.
+  std::optional<storage::StoredPartition> Load(base::NodeId node,
+                                               storage::LogStore& store);
   Client& NewClient(absl::string_view name, bool gives_up = true);
 
   const base::PartitionId id_;
@@ -96,7 +108,10 @@ class Group : public AnswerObserver {
   Consensus consensus_;
   Replay replay_;
   Workload workload_;
+  std::map<base::NodeId, raft::ReplicaId> replicas_;  // On the disks.
+  std::set<raft::ReplicaId> made_;                    // While the nodes run.
   std::vector<Node*> nodes_;
+  uint64_t drop_count_ = 0;
   LinkFaults faults_;
   bool calm_ = false;
   uint64_t seen_index_ = 0;

@@ -19,7 +19,7 @@ Machine::Machine(EventLoop& loop, Network& network,
                                    random_.Next(), *this)) {
   node_->set_on_open([this](storage::LogStore& store) {
     for (const auto& [id, group] : groups_) {
-      if (group->has_replica(node_->id())) group->OnStart(node_->id(), store);
+      group->OnStart(node_->id(), store);
     }
   });
   node_->set_on_exit([this](absl::Status status) {
@@ -104,6 +104,16 @@ void Machine::OnQueued(const DiskWrite& write) {
 void Machine::OnDurable(const DiskWrite& write) {
   groups_.at(write.partition)->OnDurable(node_->id(), write);
   loop_.Trace("durable", write.entries.size());
+}
+
+void Machine::OnCreated(base::PartitionId partition, raft::ReplicaId replica) {
+  groups_.at(partition)->OnCreated(node_->id(), replica);
+  loop_.Trace("created", replica.value());
+}
+
+void Machine::OnDropped(base::PartitionId partition, raft::ReplicaId replica) {
+  groups_.at(partition)->OnDropped(node_->id(), replica);
+  loop_.Trace("dropped", replica.value());
 }
 
 bool Machine::FailsHere(DiskMoment moment) {

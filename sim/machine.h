@@ -56,6 +56,8 @@ class Machine : public DiskObserver {
 
   void OnQueued(const DiskWrite& write) override;
   void OnDurable(const DiskWrite& write) override;
+  void OnCreated(base::PartitionId partition, raft::ReplicaId replica) override;
+  void OnDropped(base::PartitionId partition, raft::ReplicaId replica) override;
   bool FailsHere(DiskMoment moment) override;
 
  private:

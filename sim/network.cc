@@ -103,6 +103,7 @@ void Network::Heal(base::NodeId from, base::NodeId to) {
 void Network::Calm() {
   options_.lose_one_in = 0;
   options_.repeat_one_in = 0;
+  options_.late_one_in = 0;
   cuts_.clear();
 }
 
@@ -119,12 +120,17 @@ void Network::Send(base::NodeId from, base::PartitionId partition,
              random_.OneIn(options_.repeat_one_in)) {
     copies = 2;
   }
+  const auto arrive_after = [&](uint64_t delay_ns) {
+    loop_.After(delay_ns, [this, from, to = node, partition, parcel] {
+      Arrive(from, to, partition, parcel);
+    });
+  };
   // Delays are drawn one by one: later messages overtake earlier ones.
   for (; copies > 0; --copies) {
-    loop_.After(random_.Between(options_.delay_ns_min, options_.delay_ns_max),
-                [this, from, to = node, partition, parcel] {
-                  Arrive(from, to, partition, parcel);
-                });
+    arrive_after(random_.Between(options_.delay_ns_min, options_.delay_ns_max));
+  }
+  if (options_.late_one_in != 0 && random_.OneIn(options_.late_one_in)) {
+    arrive_after(random_.Below(options_.late_ns_max));
   }
 }
 

@@ -30,6 +30,9 @@ struct NetworkOptions {
   // One message in so many. 0: none.
   uint64_t lose_one_in = 0;
   uint64_t repeat_one_in = 0;
+  // One message in so many arrives once more, up to so much later. 0: none.
+  uint64_t late_one_in = 0;
+  uint64_t late_ns_max = 0;
 };
 
 class Network {

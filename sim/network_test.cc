@@ -80,6 +80,17 @@ TEST_F(NetworkTest, WhatIsForAnotherReplicaIsDroppedAndTold) {  // P45
   EXPECT_EQ(unknown_.size(), 1u);
 }
 
+TEST_F(NetworkTest, SomeMessagesComeOnceMoreMuchLater) {
+  Open({.delay_ns_min = 10,
+        .delay_ns_max = 20,
+        .late_one_in = 1,
+        .late_ns_max = 1 * kSeconds});
+  Send(1);
+  RunAll();
+  EXPECT_EQ(arrived_, (std::vector<uint64_t>{1, 1}));
+  EXPECT_GT(last_arrival_ns_, 20u);
+}
+
 TEST_F(NetworkTest, MessageArrivesWithinItsDelay) {
   Open({.delay_ns_min = 10, .delay_ns_max = 20});
   Send(1);

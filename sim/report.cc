@@ -31,10 +31,12 @@ std::string Report(uint64_t seed, const RunResult& result) {
     return absl::StrFormat(
         "seed %d: ok: %d calls, %d entries, %d terms, %d images, %d trims, "
         "%d installs, %d crashes, %d audits, "
-        "%d map events, %d sessions lost, trace %016x",
+        "%d map events, %d sessions lost, %d members changed, "
+        "%d created, %d dropped, trace %016x",
         seed, result.calls, result.entries, result.terms, result.images,
         result.trims, result.installs, result.crashes, result.audits,
-        result.changes, result.sessions_lost, result.trace_hash);
+        result.changes, result.sessions_lost, result.reshaped, result.created,
+        result.dropped, result.trace_hash);
   }
   std::string text = absl::StrCat(
       "seed ", seed, " FAILED; again: ", ReplayCommand(seed), "\n");

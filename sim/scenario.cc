@@ -33,7 +33,9 @@ void DrawPartition(base::Random& random, partition::Options& options) {
   options.image_retry_ticks = random.Between(1, 10);
   options.image_idle_ns = random.Between(500, 5000) * kMillis;
   // The core's own bounds, small enough to be met.
-  options.raft.log_memory_bytes = random.Between(1'000, 1'000'000);
+  options.raft.log_memory_bytes = random.OneIn(2)
+                                      ? random.Between(100, 5'000)
+                                      : random.Between(1'000, 1'000'000);
   options.raft.committed_bytes_max = random.Between(200, 1'000'000);
   options.limits.listing_rows_max = random.Between(1, 8);
   options.limits.reclaim_items_max = random.Between(1, 20);
@@ -53,6 +55,8 @@ void DrawNetwork(base::Random& random, NetworkOptions& options) {
   options.delay_ns_max = options.delay_ns_min + random.Below(20) * kMillis;
   options.lose_one_in = random.OneIn(3) ? 0 : random.Between(10, 200);
   options.repeat_one_in = random.OneIn(3) ? 0 : random.Between(10, 200);
+  options.late_one_in = random.OneIn(2) ? 0 : random.Between(20, 500);
+  options.late_ns_max = random.Between(100, 5000) * kMillis;
 }
 
 void DrawLink(base::Random& random, LinkOptions& options) {
@@ -106,6 +110,10 @@ Scenario Scenario::Draw(uint64_t seed) {
   if (random.OneIn(3)) {
     scenario.partition.undurable_bytes_max = random.Between(1'000, 30'000);
     scenario.partition.undurable_node_bytes_max = random.Between(1'000, 60'000);
+  }
+  if (scenario.nodes > 1 && random.OneIn(2)) {
+    scenario.member_change_ns_mean = random.Between(100, 1500) * kMillis;
+    scenario.partition.member_silent_ns = random.Between(100, 3000) * kMillis;
   }
   return scenario;
 }

@@ -34,6 +34,8 @@ struct Scenario {
   uint64_t pause_ns_max = 2 * kSeconds;
   uint64_t cut_ns_max = 2 * kSeconds;
   bool disk_errors = false;
+  // Somebody wants other members about so often. 0: never.
+  uint64_t member_change_ns_mean = 0;
 
   uint64_t task_delay_ns_max = 20 * kMicros;
   partition::Options partition;

@@ -45,6 +45,9 @@ TEST(SimTest, RunsMeetWhatTheyAreFor) {
     sum.images += result.images;
     sum.trims += result.trims;
     sum.installs += result.installs;
+    sum.reshaped += result.reshaped;
+    sum.created += result.created;
+    sum.dropped += result.dropped;
     sum.crashes += result.crashes;
     sum.audits += result.audits;
     sum.changes += result.changes;
@@ -53,7 +56,10 @@ TEST(SimTest, RunsMeetWhatTheyAreFor) {
   EXPECT_GT(sum.calls, 24000u);
   EXPECT_GT(sum.images, 600u);
   EXPECT_GT(sum.trims, 150u);
-  EXPECT_GT(sum.installs, 0u);
+  EXPECT_GT(sum.installs, 20u);
+  EXPECT_GT(sum.reshaped, 50u);
+  EXPECT_GT(sum.created, 50u);
+  EXPECT_GT(sum.dropped, 30u);
   EXPECT_GT(sum.crashes, 240u);
   EXPECT_GT(sum.audits, 1200u);
   EXPECT_GT(sum.changes, 6000u);

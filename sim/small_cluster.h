@@ -77,6 +77,8 @@ class SmallCluster : public DiskObserver {
 
   void OnQueued(const DiskWrite&) override {}
   void OnDurable(const DiskWrite&) override {}
+  void OnCreated(base::PartitionId, raft::ReplicaId) override {}
+  void OnDropped(base::PartitionId, raft::ReplicaId) override {}
   bool FailsHere(DiskMoment) override { return false; }
 
  private:

@@ -16,6 +16,7 @@
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/node.h"
+#include "sim/reshape.h"
 #include "sim/scenario.h"
 
 namespace sim {
@@ -28,7 +29,8 @@ class World {
         random_(~seed),
         judge_(loop_),
         network_(loop_, scenario_.network, random_.Next()),
-        faults_(loop_, scenario_, network_, machines_, random_.Next()) {
+        faults_(loop_, scenario_, network_, machines_, random_.Next()),
+        reshape_(loop_, scenario_, machines_, groups_, random_.Next()) {
     loop_.set_verbose(verbose);
     const session::Registry& registry = defect.registry != nullptr
                                             ? *defect.registry
@@ -53,7 +55,10 @@ class World {
       std::vector<Node*> nodes;
       for (const auto& machine : machines_) {
         Node& node = machine->node();
-        if (group->has_replica(node.id())) nodes.push_back(&node);
+        if (group->has_replica(node.id()) ||
+            scenario_.member_change_ns_mean != 0) {
+          nodes.push_back(&node);
+        }
       }
       group->Populate(std::move(nodes), defect.link);
     }
@@ -62,6 +67,7 @@ class World {
   RunResult Run() {
     for (const auto& machine : machines_) machine->Start();
     faults_.Start();
+    reshape_.Start();
     RunFor(scenario_.faulty_ns);
     Converge();
     return Result();
@@ -84,7 +90,8 @@ class World {
       const raft::ReplicaId replica{i + 1};
       configuration.voters.push_back(replica);
       configuration.members.push_back(
-          {.replica = replica, .node = base::NodeId{nodes[i]}});
+          Reshape::MemberOn(base::NodeId{nodes[i]}));
+      configuration.members.back().replica = replica;
     }
     return configuration;
   }
@@ -143,6 +150,7 @@ class World {
   void Converge() {
     if (judge_.failed()) return;
     faults_.Calm();
+    reshape_.Calm();
     for (const auto& machine : machines_) machine->Calm();
     network_.Calm();
     for (auto& [id, group] : groups_) group->Calm();
@@ -152,6 +160,9 @@ class World {
     RunFor(scenario_.link.late_ns_max + scenario_.pause_ns_max +
            scenario_.down_ns_max + scenario_.disk.stall_ns + 1 * kSeconds);
 
+    if (!RunUntilTrue(30 * kSeconds, [this] { return reshape_.is_done(); })) {
+      return Fail("members cannot be added when the faults have ended");
+    }
     if (!RunUntilTrue(20 * kSeconds, [this] { return !HasPending(); })) {
       return Fail("requests are not answered when the faults have ended");
     }
@@ -235,7 +246,7 @@ class World {
     };
     const auto ends = std::make_shared<Ends>();
     for (const auto& [id, group] : groups_) {
-      if (group->configuration().voters.size() == 1) continue;
+      if (group->consensus().configuration().voters.size() == 1) continue;
       for (const auto& machine : machines_) {
         const auto partition = machine->node().Find(id);
         if (partition == nullptr || !partition->serving()) continue;
@@ -326,7 +337,8 @@ class World {
     RunResult result{.failures = judge_.failures(),
                      .trace_hash = loop_.trace_hash(),
                      .events = loop_.event_count(),
-                     .sessions_lost = SessionsLost()};
+                     .sessions_lost = SessionsLost(),
+                     .reshaped = reshape_.done_count()};
     for (const auto& machine : machines_) {
       result.crashes += machine->crash_count();
     }
@@ -338,6 +350,8 @@ class World {
       result.images += group->replay().image_count();
       result.trims += group->consensus().trim_count();
       result.installs += group->consensus().install_count();
+      result.created += group->created_count();
+      result.dropped += group->drop_count();
       result.audits += group->replay().audit_count();
     }
     return result;
@@ -352,6 +366,7 @@ class World {
   // Destroyed before what their callers are.
   std::vector<std::unique_ptr<Machine>> machines_;
   Faults faults_;
+  Reshape reshape_;
 };
 
 }  // namespace

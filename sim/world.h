@@ -51,6 +51,9 @@ struct RunResult {
   uint64_t audits = 0;
   uint64_t changes = 0;  // Events of maps that were compared.
   uint64_t sessions_lost = 0;
+  uint64_t reshaped = 0;  // Changes of members that came to their end.
+  uint64_t created = 0;   // Replicas, while their node runs.
+  uint64_t dropped = 0;
 };
 
 // Runs one seed. The same seed gives the same result, the trace included.
