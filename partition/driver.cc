@@ -789,11 +789,13 @@ void Driver::RunRead(QueryItem item) {
   callers_.Attach(item.stream, opened.id);
 }
 
-// A slice of a listing in which nothing lives is the last one of its turn:
-// others come in between.
+// A slice of a listing in which nothing lives is the last one of its turn: the
+// next one is a piece of long work (P54).
 void Driver::GoOnListing() {
-  if (!state_machine_->has_ready_queries()) return;
-  Post([this] {
+  if (listing_ahead_ || !state_machine_->has_ready_queries()) return;
+  listing_ahead_ = true;
+  PostLater([this] {
+    listing_ahead_ = false;
     if (problem_.empty()) callers_.Handle(state_machine_->TakeEffects());
   });
 }

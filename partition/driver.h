@@ -293,8 +293,9 @@ class Driver : public Partition {
   bool disk_is_low_ = false;  // As this turn began.
   bool ticked_ = false;       // In this turn.
   // What is too much for one turn goes on in others, each a piece of long work.
-  bool is_piece_ = false;     // This turn is one.
-  bool piece_ahead_ = false;  // One is on its way.
+  bool is_piece_ = false;       // This turn is one.
+  bool listing_ahead_ = false;  // A piece that goes on with listings will come.
+  bool piece_ahead_ = false;    // One is on its way.
   // Our own last proposals; not above applied: none is on its way.
   raft::Index tick_in_flight_;
   raft::Index checkpoint_in_flight_;

@@ -47,6 +47,9 @@ class Line : public Executor {
   void Post(absl::AnyInvocable<void()> task) override {
     tasks_.push_back(std::move(task));
   }
+  void PostLater(absl::AnyInvocable<void()> task) override {
+    Post(std::move(task));
+  }
   void PostAfter(uint64_t, absl::AnyInvocable<void()>) override {}
 
   bool RunOne() {
@@ -157,8 +160,9 @@ class DriverTest : public ::testing::Test {
                                    .store = store_,
                                    .transport = network_,
                                    .registry = RuinRegistry()},
-                                  /*seed=*/1,
-                                  [](Failure f) { ADD_FAILURE() << f.status; });
+                                  /*seed=*/1, {.on_failure = [](Failure f) {
+                                    ADD_FAILURE() << f.status;
+                                  }});
     CHECK(opened.ok()) << opened.status();
     partition_ = *std::move(opened);
     partition_->Start();

@@ -120,13 +120,15 @@ class Node {
   Directory MakeDirectory() {
     return {.find =
                 [this](base::PartitionId wanted) {
-                  return has_partition && wanted == partition->id()
-                             ? partition.get()
-                             : nullptr;
+                  return has_partition && wanted == partition->id() ? partition
+                                                                    : nullptr;
                 },
-            .all = [this] { return std::vector{Raw()}; }};
+            .all =
+                [this] {
+                  return std::vector<std::shared_ptr<partition::Partition>>{
+                      partition};
+                }};
   }
-  partition::Partition* Raw() { return partition.get(); }
 
   const base::NodeId id;
   const std::shared_ptr<FakePartition> partition =

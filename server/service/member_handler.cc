@@ -235,10 +235,9 @@ void MemberHandler::ChangeMembers(const std::shared_ptr<UnaryCall>& call,
       .rpc = "ChangeMembers",
       .writes = true,
       .partition = base::PartitionId(request.partition_id())};
-  if (gateway_.Forward(call, operation, bytes)) return;
-  auto entered = gateway_.Enter(call->context(), operation);
-  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
-  std::make_shared<Change>(call, entered.value, std::move(request))
+  const auto partition = gateway_.Route(call, operation, bytes);
+  if (partition == nullptr) return;
+  std::make_shared<Change>(call, partition, std::move(request))
       ->Start(ask_node_);
 }
 
