@@ -96,6 +96,7 @@ class RecoverTest : public testing::Test {
     raft::Config config;
     config.partition = partition;
     config.self = stored->replica;
+    if (config.self == raft::ReplicaId(0)) config.self = raft::ReplicaId(2);
     const auto core = raft::Raft::Create(
         config, {.hard_state = stored->hard_state,
                  .snapshot = stored->image.position,
