@@ -601,9 +601,12 @@ void Server::Impl::Ask(
 void Server::Impl::WatchLeader(partition::Partition& partition) {
   partition.AddLeaderListener(
       [this, id = partition.id()](const partition::LeaderInfo& info) {
-        if (info.leader == raft::ReplicaId(0) || info.peer_address.empty()) {
+        if (info.leader == raft::ReplicaId(0)) {
           return routes.Forget(id, info.term);
         }
+        // A new replica hears its leader before it learns where that is; what
+        // other nodes told holds.
+        if (info.peer_address.empty()) return;
         transport::Route route{.partition = id,
                                .term = info.term,
                                .leader = info.leader,

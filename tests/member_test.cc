@@ -89,17 +89,17 @@ class MemberTest : public ::testing::Test {
   // unless that is 0.
   std::string Ctl(const std::string& line, int node = 1) {
     std::ostringstream out;
+    std::ostringstream err;
     cli::Interrupt interrupt;
     const cli::ExitCode code =
         cli::RunCli(absl::StrSplit(line, ' ', absl::SkipEmpty()),
                     {.out = out,
-                     .err = out,
+                     .err = err,
                      .interrupt = interrupt,
                      .default_server =
                          cluster_->addresses()[static_cast<size_t>(node) - 1]});
-    std::string text = out.str();
-    if (code != cli::kOk) absl::StrAppend(&text, "exit ", code, "\n");
-    return text;
+    if (code == cli::kOk) return out.str();
+    return absl::StrCat(out.str(), err.str(), "exit ", code, "\n");
   }
 
   // "1 2 (4)": the nodes of a partition, learners in brackets.
