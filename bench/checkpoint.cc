@@ -92,6 +92,9 @@ class TimedExecutor : public partition::Executor {
   void Post(absl::AnyInvocable<void()> task) override {
     worker_.Post([this, task = std::move(task)]() mutable { Run(task); });
   }
+  void PostLater(absl::AnyInvocable<void()> task) override {
+    worker_.PostLater([this, task = std::move(task)]() mutable { Run(task); });
+  }
   void PostAfter(uint64_t delay_ns, absl::AnyInvocable<void()> task) override {
     worker_.PostAfter(delay_ns,
                       [this, task = std::move(task)]() mutable { Run(task); });
@@ -393,6 +396,7 @@ int Main(int argc, char** argv) {
                                             .node = base::NodeId{1}}}})
             .ok());
   server::Worker worker("worker", base::SystemClock());
+  server::Worker timer("timer", base::SystemClock());
   TimedExecutor executor(worker);
   WatchedStore watched(**store, executor);
   partition::NoTransport transport;
@@ -404,10 +408,12 @@ int Main(int argc, char** argv) {
   options.limits.state_bytes_max = options.apply_limits.state_bytes_max = 1ull
                                                                           << 40;
   worker.Start();
+  timer.Start();
   auto host = partition::Host::Open(
       options,
       {.clock = base::SystemClock(),
        .executors = {&executor},
+       .timer = timer,
        .store = watched,
        .transport = transport,
        .registry = primitive::BuiltinRegistry()},
@@ -420,6 +426,7 @@ int Main(int argc, char** argv) {
 
   (*host)->Stop();
   (*store)->Close();
+  timer.Stop();
   worker.Stop();
   std::filesystem::remove_all(directory);
   return 0;
