@@ -20,6 +20,7 @@ void Raft::Impl::TickFollower() {
     // Whoever may not campaign still notices that the leader is gone.
     BecomeFollower(term_, ReplicaId{0});
     ResetElectionTimer();
+    if (!removed_ && !is_installing()) AskForVotes();
   }
 }
 
@@ -112,6 +113,12 @@ void Raft::Impl::BecomePreCandidate() {
     BecomeCandidate(/*transfer=*/false);
     return;
   }
+  AskForVotes();
+}
+
+// Who does not stand asks, too, and does not count the answers: a learner that
+// was removed is told so in no other way.
+void Raft::Impl::AskForVotes() {
   for (const ReplicaId voter : VotersOf(configuration())) {
     if (voter == config_.self) continue;
     Send(voter, PreVote{.last_index = log_.last().index,

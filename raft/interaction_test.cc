@@ -307,7 +307,7 @@ INSTANTIATE_TEST_SUITE_P(
     Transcripts, InteractionTest,
     ::testing::Values("append_aba", "campaign", "check_quorum", "confchange",
                       "confchange_joint", "confchange_rollback", "fetch",
-                      "learner", "lost_messages", "pre_vote",
+                      "learner", "learner_names", "lost_messages", "pre_vote",
                       "pre_vote_liveness", "priority", "probe_backtracking",
                       "read_index", "remove_leader", "removed", "single_voter",
                       "stickiness", "snapshot", "transfer"),

@@ -1,6 +1,7 @@
 // Configuration changes (thesis chapter 4): in force when appended, one at a
 // time, through joint consensus unless at most one voter comes or goes.
 
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -53,11 +54,21 @@ void Raft::Impl::OnConfigurationChanged() {
   if (is_leader()) TrackFollowers();
 }
 
-// Followers come and go with the configuration.
+// Followers come and go with the configuration. A new learner is not spoken to
+// before the entry that adds it is committed: it would be made on its node
+// under a name that another entry at that index may give to somebody else.
 void Raft::Impl::TrackFollowers() {
+  const std::vector<ReplicaId> committed =
+      ReplicasOf(configurations_.At(log_.commit_index()));
+  learner_waits_ = false;
   std::map<ReplicaId, Progress> tracked;
   for (const ReplicaId replica : ReplicasOf(configuration())) {
     if (replica == config_.self) continue;
+    if (!configuration().IsVoter(replica) &&
+        std::count(committed.begin(), committed.end(), replica) == 0) {
+      learner_waits_ = true;
+      continue;
+    }
     auto node = progress_.extract(replica);
     if (!node.empty()) {
       tracked.insert(std::move(node));
@@ -108,6 +119,7 @@ void Raft::Impl::OnConfigurationCommitted() {
     AppendConfiguration(LeaveJoint(configuration()));
     return;
   }
+  if (learner_waits_) TrackFollowers();
   if (is_voter()) return;
   // This replica was removed or demoted: its work is done (P13). The others
   // learn what is committed, and one that has everything may stand at once.

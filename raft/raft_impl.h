@@ -110,6 +110,7 @@ class Raft::Impl {
   VoteResult Tally() const;
   void BecomeFollower(Term term, ReplicaId leader);
   void BecomePreCandidate();
+  void AskForVotes();
   void BecomeCandidate(bool transfer);
   void BecomeLeader();
   void FollowLeader(ReplicaId leader);
@@ -191,6 +192,7 @@ class Raft::Impl {
   uint32_t election_timeout_ = 0;
   bool passive_ = false;             // Does not stand.
   bool removed_ = false;             // Nor does this one, ever.
+  bool learner_waits_ = false;       // A leader's, for its entry's commit.
   std::map<ReplicaId, bool> votes_;  // Candidates only; own once durable.
   FollowerReads follower_reads_;
   // Images ahead of commit that the owner was told to install. The last one
