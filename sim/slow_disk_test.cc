@@ -59,6 +59,8 @@ class NobodyWatches : public DiskObserver {
  public:
   void OnQueued(const DiskWrite&) override {}
   void OnDurable(const DiskWrite&) override {}
+  void OnCreated(base::PartitionId, raft::ReplicaId) override {}
+  void OnDropped(base::PartitionId, raft::ReplicaId) override {}
   bool FailsHere(DiskMoment) override { return false; }
 };
 
