@@ -426,6 +426,23 @@ void Consensus::Check(const raft::Message& message,
                       message.term.value(), "; durable is ",
                       durable_last(message.from).value(), " (P25)"));
   }
+  AcceptAsSaid(message.from, message.term, body.index);
+}
+
+// What it accepted in `term` may have come to its disk together with a later
+// term, in one write: then only its word tells in which term that was.
+void Consensus::AcceptAsSaid(ReplicaId id, Term term, Index index) {
+  const DiskState& durable = replicas_[id].durable;
+  if (index == Index{} || index > durable.last() ||
+      durable.terms[index.value() - 1] != term) {
+    return;
+  }
+  Index& accepted = accepted_[term][id];
+  if (accepted >= index) return;
+  accepted = index;
+  DiskState log = durable;
+  log.terms.resize(index.value());
+  Choose(term, log);
 }
 
 // One vote in a term, for ever. It is safe from a crash when it is on the disk,

@@ -122,6 +122,7 @@ class Consensus {
   // What is chosen by what was accepted in `term`, as the log says that one of
   // its replicas has on disk.
   void Choose(raft::Term term, const DiskState& durable);
+  void AcceptAsSaid(raft::ReplicaId id, raft::Term term, raft::Index index);
   // A configuration of `term` is in its leader's log.
   void ChooseAgain(raft::Term term);
   // The last entry that `term` has chosen in this log of it.
