@@ -130,19 +130,6 @@ class ForgetsTheTerm : public PassingStore {
   }
 };
 
-// A replica that was dropped leaves a tombstone only for those that its
-// partition began with, so it comes back with another memory (P45).
-class ForgetsItsTombstones : public PassingStore {
- public:
-  using PassingStore::PassingStore;
-
-  void DropReplica(base::PartitionId partition, raft::ReplicaId,
-                   absl::AnyInvocable<void(absl::Status)> done) override {
-    PassingStore::DropReplica(partition, raft::ReplicaId{1 << 4},
-                              std::move(done));
-  }
-};
-
 template <class Store>
 Defect WithStore() {
   return {.wrap_store = [](storage::LogStore& store, uint64_t seed) {
@@ -377,7 +364,6 @@ std::vector<Mutant> AllMutants() {
       {"KeepsAnObsoleteRow", WithStore<KeepsAnObsoleteRow>()},
       {"ForgetsTheLastEntry", WithStore<ForgetsTheLastEntry>()},
       {"ForgetsTheTerm", WithStore<ForgetsTheTerm>()},
-      {"ForgetsItsTombstones", WithStore<ForgetsItsTombstones>()},
       {"ReplaysACounterCommand", WithPrimitive<ReplaysACommand, kCounter>()},
       {"ReplaysAMapCommand", WithPrimitive<ReplaysACommand, kMap>()},
       {"RemembersOutsideItsTables",
