@@ -11,6 +11,9 @@
 namespace partition {
 namespace {
 
+// How often a transfer is begun again by its follower.
+constexpr uint32_t kBeginAgainMax = 3;
+
 // Whatever a follower asks for, a message has no more than this and a row.
 constexpr uint64_t kChunkBytesMax = 4 << 20;
 // A row is not above some MiB (session::RecordBlock): a value and its key. One
@@ -79,8 +82,14 @@ void ImageSender::Handle(const ImageRequest& request, uint64_t now_ns) {
     return SendGone(request);
   }
   Transfer& transfer = found->second;
-  // A follower that was restarted begins again: that is served, but not waited
-  // for any longer.
+  // A follower that was restarted begins again. That is progress of its own a
+  // few times, not for ever.
+  if (!request.after.has_value() && transfer.furthest.has_value() &&
+      transfer.begun_again < kBeginAgainMax) {
+    ++transfer.begun_again;
+    transfer.furthest.reset();
+    transfer.progress_ns = now_ns;
+  }
   if (request.after > transfer.furthest) {
     transfer.furthest = request.after;
     transfer.progress_ns = now_ns;

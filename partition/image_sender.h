@@ -5,7 +5,8 @@
 // A pin belongs to one transfer: a newer checkpoint never changes what is sent
 // (P40). It ends when the follower has the image, with the leadership, or when
 // the follower has asked for nothing further for 2 * `image_idle_ns` (U19:
-// progress counts, not the time it takes altogether; to begin again is none).
+// progress counts, not the time it takes altogether; a follower that was
+// restarted may begin again three times).
 // What it costs while it goes on is bounded by who owns this (FailOldest).
 //
 // The rows are hashed again as they are sent: a leader with a damaged image
@@ -102,7 +103,9 @@ class ImageSender {
     bool reading = false;
     ImageRequest answering;               // If `reading`.
     std::optional<ImageRequest> waiting;  // The newest that is not answered.
-    std::optional<ImageRowId> furthest;   // That was asked behind.
+    // That was asked behind, since it began or was begun again.
+    std::optional<ImageRowId> furthest;
+    uint32_t begun_again = 0;
 
     session::ImageSum sum;  // Of the rows up to `summed_to`.
     std::optional<ImageRowId> summed_to;

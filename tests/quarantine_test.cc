@@ -42,7 +42,8 @@ TEST(QuarantineTest, AnEntryThatEndsTheProcessTwiceIsHeldBack) {
   uint64_t applied = 0;
   for (int round = 0; round < 2; ++round) {
     ServerProcess server(directory.path(), {"--partitions=2"});
-    for (const auto& partition : Ask(server).partitions()) {
+    const auto status = Ask(server);
+    for (const auto& partition : status.partitions()) {
       EXPECT_TRUE(partition.healthy()) << partition.problem();
     }
     applied = Ask(server).partitions(0).applied_index();
