@@ -29,7 +29,8 @@ void HandOverAll(
     all->changed.SignalAll();
   });
   for (const auto& partition : partitions) {
-    if (!partition->serving()) continue;
+    // Also who was elected a moment ago and does not serve yet; who does not
+    // lead says so at once.
     partition->TransferLeadership(
         raft::ReplicaId{},
         [share, id = partition->id()](const absl::Status& status) {
