@@ -473,6 +473,14 @@ TEST_F(CliMemberTest, ARefusalStopsOnlyItsPartition) {
       "the same command goes on\nexit 1\n");
 }
 
+TEST_F(CliMemberTest, WhatIsHeldBackIsResumed) {
+  EXPECT_EQ(Cli("partition resume 1"),
+            "partition 1: goes on with what was held back on this node\n");
+  EXPECT_THAT(Cli("partition resume 2"),
+              AllOf(HasSubstr("nothing is held back"), HasSubstr("exit 1")));
+  EXPECT_THAT(Cli("partition resume"), HasSubstr("exit 2"));
+}
+
 TEST_F(CliMemberTest, ANodeWithoutAReplicaIsDoneWithOrRefused) {
   EXPECT_EQ(Cli("member remove 9"), "node 9 has no replica (any more)\n");
   EXPECT_THAT(Cli("member promote 9"), HasSubstr("exit 1"));

@@ -10,6 +10,8 @@
 #include "cli/run.h"
 #include "cli/status_format.h"
 #include "cli/verb.h"
+#include "client/admin.h"
+#include "client/connection.h"
 
 namespace cli {
 namespace {
@@ -102,6 +104,19 @@ absl::Status Move(Run& run) {
   return changes.Result();
 }
 
+absl::Status Resume(Run& run) {
+  ASSIGN_OR_RETURN(const uint32_t id, NodeOperand(run, 0, "PARTITION"));
+  ASSIGN_OR_RETURN(client::Connection * connection, run.connection());
+  RETURN_IF_ERROR(client::ResumePartition(*connection, id));
+  Json object;
+  object["partition"] = id;
+  object["resumed"] = true;
+  run.Print(absl::StrCat("partition ", id,
+                         ": goes on with what was held back on this node\n"),
+            object);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const Group& PartitionGroup() {
@@ -125,6 +140,16 @@ const Group& PartitionGroup() {
                "goes on.",
            .flags = MemberFlags(),
            .run = Move},
+          {.name = "resume",
+           .operands = "PARTITION",
+           .operands_min = 1,
+           .operands_max = 1,
+           .summary = "Applies again what ended the process twice",
+           .details =
+               "Of the node that is asked (--server), which holds that "
+               "partition back: see its\nstatus. If the cause is still there "
+               "the process ends again.",
+           .run = Resume},
       }};
   return group;
 }

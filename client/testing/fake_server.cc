@@ -658,6 +658,19 @@ class FakeServer::Impl : public core::Partition::CallbackService {
                          });
     }
 
+    // Holds partition 1 back.
+    grpc::ServerUnaryReactor* ResumePartition(
+        Context* context, const admin::ResumePartitionRequest* request,
+        admin::ResumePartitionResponse*) override {
+      base::MutexLock lock(impl_.mu_);
+      return impl_.Plain("ResumePartition", context, [&] {
+        return request->partition_id() == 1
+                   ? grpc::Status::OK
+                   : grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                                  "nothing is held back");
+      });
+    }
+
     grpc::ServerUnaryReactor* ChangeMembers(
         Context* context, const admin::ChangeMembersRequest* request,
         admin::ChangeMembersResponse* response) override {
