@@ -159,10 +159,9 @@ class DamageTest : public ::testing::Test {
   absl::Status Reopen() { return Store::Open(Options(directory_)).status(); }
 
   void ExpectRefused(const std::string& file) {
-    EXPECT_THAT(
-        Reopen(),
-        StatusIs(absl::StatusCode::kDataLoss,
-                 AllOf(HasSubstr(file), HasSubstr("move the directory away"))));
+    EXPECT_THAT(Reopen(), StatusIs(absl::StatusCode::kDataLoss,
+                                   AllOf(HasSubstr(file),
+                                         HasSubstr("member replace N N"))));
   }
 
   const TestDirectory test_directory_;

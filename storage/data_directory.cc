@@ -23,9 +23,10 @@ namespace storage {
 namespace {
 
 constexpr absl::string_view kRejoin =
-    "to rejoin, move the directory away and start this node again: it will "
-    "come back under a new incarnation and be sent the data by the others; a "
-    "single node needs a backup";
+    "keep it for now. If the other nodes have a majority, start this node with "
+    "an empty directory and --join, and replace it by itself (multiraftctl "
+    "member replace N N ADDRESS); if they have not, see \"recover\" in "
+    "docs/operations.md; a node that is alone needs a backup";
 
 absl::Status Errno(absl::string_view what, const std::string& path) {
   const std::string message =

@@ -250,9 +250,9 @@ absl::Status ExplainOpenError(const rocksdb::Status& status,
       error.message(), named, line.empty() ? "" : "; RocksDB says: ", line,
       why.empty() ? "" : "; ", why,
       ". A file is damaged or missing, so acknowledged writes may be lost: "
-      "put the file back if you have it; otherwise move the directory away "
-      "and let this node join again under a new incarnation, or restore a "
-      "backup"));
+      "put the file back if you have it; otherwise keep the directory, start "
+      "this node with an empty one and --join, and replace it by itself "
+      "(multiraftctl member replace N N ADDRESS), or restore a backup"));
 }
 
 }  // namespace
