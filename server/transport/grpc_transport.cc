@@ -97,6 +97,12 @@ class GrpcTransport::Impl final
   bool Pass(Members::Verdict verdict);
   void DeliverMessages(const Remote& sender, v1::Frame& frame)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // What a frame carries beside Raft's messages: one of it.
+  template <class Proto, class Message>
+  void DeliverOne(const Remote& sender, const Proto& proto,
+                  absl::StatusOr<Message> message,
+                  void (partition::Receiver::*receive)(base::PartitionId,
+                                                       Message));
   void DeliverImages(const Remote& sender, const v1::Frame& frame)
       ABSL_LOCKS_EXCLUDED(mu_);
   void DeliverNotes(const Remote& sender, const v1::Frame& frame)
@@ -489,37 +495,34 @@ void GrpcTransport::Impl::DeliverMessages(const Remote& sender,
   for (const UnknownReplica& replica : unknown) (*on_unknown)(replica);
 }
 
+template <class Proto, class Message>
+void GrpcTransport::Impl::DeliverOne(
+    const Remote& sender, const Proto& proto, absl::StatusOr<Message> message,
+    void (partition::Receiver::*receive)(base::PartitionId, Message)) {
+  if (!message.ok()) {
+    return counters().Count(absl::IsDataLoss(message.status())
+                                ? Drop::kChecksum
+                                : Drop::kMalformed);
+  }
+  const base::PartitionId partition(proto.partition());
+  partition::Receiver* const receiver =
+      ReceiverOf(partition, proto.from(), proto.to(), sender);
+  if (receiver != nullptr) (receiver->*receive)(partition, *std::move(message));
+}
+
 void GrpcTransport::Impl::DeliverImages(const Remote& sender,
                                         const v1::Frame& frame) {
   for (const v1::Image& proto : frame.images()) {
-    absl::StatusOr<partition::ImageMessage> message = DecodeImage(proto);
-    if (!message.ok()) {
-      counters().Count(absl::IsDataLoss(message.status()) ? Drop::kChecksum
-                                                          : Drop::kMalformed);
-      continue;
-    }
-    const base::PartitionId partition(proto.partition());
-    partition::Receiver* const receiver =
-        ReceiverOf(partition, proto.from(), proto.to(), sender);
-    if (receiver == nullptr) continue;
-    receiver->ReceiveImage(partition, *std::move(message));
+    DeliverOne(sender, proto, DecodeImage(proto),
+               &partition::Receiver::ReceiveImage);
   }
 }
 
 void GrpcTransport::Impl::DeliverNotes(const Remote& sender,
                                        const v1::Frame& frame) {
   for (const v1::Note& proto : frame.notes()) {
-    absl::StatusOr<partition::Note> note = DecodeNote(proto);
-    if (!note.ok()) {
-      counters().Count(absl::IsDataLoss(note.status()) ? Drop::kChecksum
-                                                       : Drop::kMalformed);
-      continue;
-    }
-    const base::PartitionId partition(proto.partition());
-    partition::Receiver* const receiver =
-        ReceiverOf(partition, proto.from(), proto.to(), sender);
-    if (receiver == nullptr) continue;
-    receiver->ReceiveNote(partition, *std::move(note));
+    DeliverOne(sender, proto, DecodeNote(proto),
+               &partition::Receiver::ReceiveNote);
   }
 }
 
