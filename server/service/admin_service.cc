@@ -216,6 +216,15 @@ void Transfer::HandOver(const partition::PartitionStatus& status) {
       });
 }
 
+// False: the call was refused.
+template <class Request>
+bool Decode(const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
+            Request& request) {
+  if (ParseMessage(bytes, request)) return true;
+  call->Reject(absl::InvalidArgumentError("the request does not decode"));
+  return false;
+}
+
 }  // namespace
 
 AdminService::AdminService(Node node, Gateway& gateway)
@@ -244,10 +253,7 @@ AdminService::AdminService(Node node, Gateway& gateway)
 void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
                           absl::string_view bytes) {
   admin::StatusRequest request;
-  if (!ParseMessage(bytes, request)) {
-    return call->Reject(
-        absl::InvalidArgumentError("the request does not decode"));
-  }
+  if (!Decode(call, bytes, request)) return;
   auto entered =
       gateway_.EnterAll(call->context(), {.service = name(), .rpc = "Status"});
   if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
@@ -264,10 +270,7 @@ void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
 void AdminService::ResumePartition(const std::shared_ptr<UnaryCall>& call,
                                    absl::string_view bytes) {
   admin::ResumePartitionRequest request;
-  if (!ParseMessage(bytes, request)) {
-    return call->Reject(
-        absl::InvalidArgumentError("the request does not decode"));
-  }
+  if (!Decode(call, bytes, request)) return;
   const base::PartitionId id(request.partition_id());
   auto entered = gateway_.Enter(
       call->context(),
@@ -284,10 +287,7 @@ void AdminService::ResumePartition(const std::shared_ptr<UnaryCall>& call,
 void AdminService::TransferLeader(const std::shared_ptr<UnaryCall>& call,
                                   absl::string_view bytes) {
   admin::TransferLeaderRequest request;
-  if (!ParseMessage(bytes, request)) {
-    return call->Reject(
-        absl::InvalidArgumentError("the request does not decode"));
-  }
+  if (!Decode(call, bytes, request)) return;
   const base::PartitionId id(request.partition_id());
   auto entered = gateway_.Enter(
       call->context(),
