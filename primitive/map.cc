@@ -1,9 +1,9 @@
 // Rows of a map:
 //
-//   by key:           version u8 = 1 | index u64 | expire u64 | value bytes
-//   clear, by index:  version u8 = 1
+//   by key:  version u8 = 1 | index u64 | expire u64 | value bytes
 //
-// and those of its locks (key_locks.cc). Timers, by the first byte of the key:
+// and those of its Clears (clearable_table.h) and locks (key_locks.cc). Timers,
+// by the first byte of the key:
 //
 //   'c'               the next slice of a Clear
 //   't' | map key     the value expires
@@ -52,7 +52,6 @@ enum : uint32_t {
 };
 
 constexpr uint8_t kRowVersion = 1;
-constexpr char kClearTimer[] = "c";
 constexpr char kTtlTimers = 't';
 constexpr char kLockTimers = 'w';
 
@@ -91,8 +90,9 @@ std::string TtlTimer(const std::string& key) {
   return absl::StrCat(std::string(1, kTtlTimers), key);
 }
 
-// A cursor is never empty, a key may be.
-std::string Cursor(const std::string& key) { return absl::StrCat("k", key); }
+std::string Cursor(const std::string& key) {
+  return ClearableTable<std::string, MapRow>::Cursor(key);
+}
 
 pb::IndexedValue ToIndexedValue(const MapRow& row) {
   pb::IndexedValue value;
@@ -117,6 +117,11 @@ std::string RemovedOutput(const std::string& key, const MapRow& row,
   *removed.mutable_value() = ToIndexedValue(row);
   removed.set_expired(expired);
   return output.SerializeAsString();
+}
+
+ClearableTable<std::string, MapRow>::Event ClearedEvent(const std::string& key,
+                                                        const MapRow& row) {
+  return {key, RemovedOutput(key, row, /*expired=*/false)};
 }
 
 // The second generation's drivers wait for an event of no kind before they
@@ -167,19 +172,11 @@ bool MapRow::Decode(absl::string_view bytes, MapRow& row) {
   return reader.ok() && version == kRowVersion;
 }
 
-void MapClearRow::Encode(std::string& out) const {
-  base::AppendU8(out, kRowVersion);
-}
-
-bool MapClearRow::Decode(absl::string_view bytes, MapClearRow&) {
-  base::Reader reader(bytes);
-  const uint8_t version = reader.U8();
-  return reader.done() && version == kRowVersion;
-}
-
 Map::Map(session::TableSet& tables, session::PrimitiveId id)
-    : rows_(tables, session::TableId::kMap, id.value()),
-      clears_(tables, session::TableId::kMapClear, id.value()),
+    : rows_(tables, id,
+            {.row_table = session::TableId::kMap,
+             .clear_table = session::TableId::kMapClear,
+             .removed = ClearedEvent}),
       locks_(tables, id,
              {.hold_table = session::TableId::kMapHold,
               .waiter_table = session::TableId::kMapWaiter,
@@ -227,7 +224,7 @@ void Map::Command(CommandContext& context, uint32_t operation,
 }
 
 Result Map::Put(Context& context, const pb::PutInput& input) {
-  const MapRow* old = FindForWrite(context, input.key());
+  const MapRow* old = rows_.FindForWrite(context, input.key());
   if (input.prev_index() > 0 &&
       (old == nullptr || old->index != input.prev_index())) {
     return WrongIndex(old, input.prev_index());
@@ -248,7 +245,7 @@ Result Map::Put(Context& context, const pb::PutInput& input) {
 }
 
 Result Map::Insert(Context& context, const pb::InsertInput& input) {
-  const MapRow* old = FindForWrite(context, input.key());
+  const MapRow* old = rows_.FindForWrite(context, input.key());
   if (old != nullptr) {
     return Failure(OperationStatus::kAlreadyExists,
                    absl::StrCat("key has a value, of index ", old->index));
@@ -260,7 +257,7 @@ Result Map::Insert(Context& context, const pb::InsertInput& input) {
 }
 
 Result Map::Update(Context& context, const pb::UpdateInput& input) {
-  const MapRow* old = FindForWrite(context, input.key());
+  const MapRow* old = rows_.FindForWrite(context, input.key());
   if (old == nullptr) return NotFound();
   if (input.prev_index() > 0 && old->index != input.prev_index()) {
     return WrongIndex(old, input.prev_index());
@@ -273,7 +270,7 @@ Result Map::Update(Context& context, const pb::UpdateInput& input) {
 }
 
 Result Map::Remove(Context& context, const pb::RemoveInput& input) {
-  const MapRow* old = FindForWrite(context, input.key());
+  const MapRow* old = rows_.FindForWrite(context, input.key());
   if (old == nullptr) return NotFound();
   if (input.prev_index() > 0 && old->index != input.prev_index()) {
     return WrongIndex(old, input.prev_index());
@@ -286,31 +283,18 @@ Result Map::Remove(Context& context, const pb::RemoveInput& input) {
 
 Result Map::Clear(Context& context) {
   pb::ClearOutput output;
-  if (rows_.size() == dead_) return Answer(output);
-
-  const bool listeners = context.has_listeners();
-  const bool small = rows_.size() <= kClearSlice && dead_ == 0;
+  if (rows_.empty()) return Answer(output);
+  const bool small = rows_.IsSmall();
   if (small) {
-    rows_.Scan([&](const std::string& key, const MapRow& row) {
+    rows_.rows().Scan([&](const std::string& key, const MapRow& row) {
       TellRemoved(context, key, row, /*expired=*/false);
       return true;
     });
   } else {
     context.InterruptWatchers();
   }
-
   context.CancelTimers(kTtlTimers);
-  if (small || !listeners) {
-    rows_.Clear();
-    FinishClear(context);
-  } else {
-    last_clear_ = context.index();
-    clears_.Insert(last_clear_, {});
-    // Rows behind what was reaped already may be dead now.
-    reaped_.clear();
-    dead_ = rows_.size();
-    context.SetTimer(kClearTimer, session::kAtOnce);
-  }
+  rows_.Clear(context, /*told=*/small);
   return Answer(output);
 }
 
@@ -338,13 +322,13 @@ Result Map::Query(uint32_t operation, absl::string_view bytes) const {
     case kSize:
       return HandleQuery<pb::SizeInput>(bytes, [&](const auto&) {
         pb::SizeOutput output;
-        output.set_size(static_cast<uint32_t>(rows_.size() - dead_));
+        output.set_size(static_cast<uint32_t>(rows_.size()));
         return Answer(output);
       });
     case kGet:
       return HandleQuery<pb::GetInput, CheckKeyOnly>(
           bytes, [&](const auto& input) {
-            const MapRow* row = FindLive(input.key());
+            const MapRow* row = rows_.Find(input.key());
             if (row == nullptr) return NotFound();
             pb::GetOutput output;
             *output.mutable_value() = ToIndexedValue(*row);
@@ -358,29 +342,8 @@ Result Map::Query(uint32_t operation, absl::string_view bytes) const {
 Listing Map::List(uint32_t operation, absl::string_view,
                   absl::string_view cursor,
                   const session::SliceBounds& bounds) const {
-  Listing listing{.cursor = std::string(cursor), .done = true};
-  if (operation != kEntries) return listing;
-  size_t seen = 0;  // Dead rows cost as much as live ones.
-  uint64_t bytes = 0;
-  auto visit = [&](const std::string& key, const MapRow& row) {
-    if (seen == bounds.rows_max || bytes >= bounds.bytes_max) {
-      listing.done = false;
-      return false;
-    }
-    ++seen;
-    if (!IsDead(row)) {
-      listing.outputs.push_back(EntryOutput(key, row));
-      bytes += listing.outputs.back().size();
-    }
-    listing.cursor = Cursor(key);
-    return true;
-  };
-  if (cursor.empty()) {
-    rows_.Scan(visit);
-  } else {
-    rows_.ScanAfter(std::string(cursor.substr(1)), visit);
-  }
-  return listing;
+  if (operation != kEntries) return {.done = true};
+  return rows_.List(cursor, bounds, EntryOutput);
 }
 
 bool Map::Watches(uint32_t operation, absl::string_view bytes) const {
@@ -391,10 +354,10 @@ bool Map::Watches(uint32_t operation, absl::string_view bytes) const {
 }
 
 void Map::TimerFired(Context& context, absl::string_view timer) {
-  if (timer == kClearTimer) return ReapSlice(context);
+  if (rows_.TimerFired(context, timer)) return;
   if (timer.front() == kLockTimers) return locks_.TimerFired(context, timer);
   const std::string key(timer.substr(1));
-  const MapRow* row = FindLive(key);
+  const MapRow* row = rows_.Find(key);
   if (row == nullptr || row->expire_ns > context.time_ns()) return;
   Erase(context, key, /*expired=*/true);
 }
@@ -408,32 +371,12 @@ bool Map::SessionClosed(Context& context, SessionId session, size_t items_max) {
 }
 
 void Map::Loaded(Context& context) {
-  clears_.Scan([&](uint64_t index, const MapClearRow&) {
-    last_clear_ = index;
-    return true;
-  });
-  rows_.Scan([&](const std::string& key, const MapRow& row) {
-    if (IsDead(row)) {
-      ++dead_;
-    } else if (row.expire_ns != session::kNever) {
+  rows_.Loaded(context, [&](const std::string& key, const MapRow& row) {
+    if (row.expire_ns != session::kNever) {
       context.SetTimer(TtlTimer(key), row.expire_ns);
     }
-    return true;
   });
-  if (dead_ > 0) context.SetTimer(kClearTimer, session::kAtOnce);
   locks_.Loaded(context);
-}
-
-const MapRow* Map::FindLive(const std::string& key) const {
-  const MapRow* row = rows_.Find(key);
-  return row != nullptr && IsDead(*row) ? nullptr : row;
-}
-
-const MapRow* Map::FindForWrite(Context& context, const std::string& key) {
-  const MapRow* row = rows_.Find(key);
-  if (row == nullptr || !IsDead(*row)) return row;
-  Reap(context, key);
-  return nullptr;
 }
 
 void Map::Store(Context& context, const std::string& key, MapRow row,
@@ -481,44 +424,6 @@ void Map::TellRemoved(Context& context, const std::string& key,
   if (context.has_watchers()) {
     context.Notify(Cursor(key), EntryOutput(key, row));
   }
-}
-
-void Map::Reap(Context& context, const std::string& key) {
-  const MapRow& row = *rows_.Find(key);
-  if (context.has_listeners()) {
-    // Of the first Clear that found the row: who listens since a later one
-    // never saw it.
-    uint64_t clear = 0;
-    clears_.ScanAfter(row.index, [&](uint64_t index, const MapClearRow&) {
-      clear = index;
-      return false;
-    });
-    context.Publish(clear, key, RemovedOutput(key, row, /*expired=*/false));
-  }
-  rows_.Erase(key);
-  if (--dead_ == 0) FinishClear(context);
-}
-
-void Map::ReapSlice(Context& context) {
-  std::vector<std::string> keys;
-  rows_.ScanFrom(reaped_, [&](const std::string& key, const MapRow& row) {
-    if (keys.size() == kClearSlice) return false;
-    if (IsDead(row)) keys.push_back(key);
-    return true;
-  });
-  for (const std::string& key : keys) Reap(context, key);
-  if (dead_ == 0) return;
-  reaped_ = keys.empty() ? "" : keys.back();
-  context.SetTimer(kClearTimer, session::kAtOnce);
-}
-
-// Nothing of it may stay, or replicas that load the rows would differ.
-void Map::FinishClear(Context& context) {
-  context.CancelTimer(kClearTimer);
-  if (!clears_.empty()) clears_.Clear();
-  last_clear_ = 0;
-  dead_ = 0;
-  reaped_.clear();
 }
 
 session::PrimitiveType MapType() {

@@ -2,11 +2,8 @@
 // and, maybe, a time to live. Sessions can lock keys; the locks are advisory:
 // they keep out other locks and nothing else.
 //
-// Clear removes all rows at once when nobody listens. With listeners, a small
-// map tells them of each key in the same entry; a large one is empty at once
-// for everybody, while its rows and their Removed events go in slices with the
-// entries that follow. A row is *dead* from the Clear to its slice, or until a
-// command writes its key, which sends its event first.
+// Clear empties it at once; listeners may be told with the entries that follow
+// (clearable_table.h).
 
 #ifndef PRIMITIVE_MAP_H_
 #define PRIMITIVE_MAP_H_
@@ -17,10 +14,10 @@
 
 #include "absl/strings/string_view.h"
 #include "atomix/multiraft/map/v1/fsm.pb.h"
+#include "primitive/clearable_table.h"
 #include "primitive/key_locks.h"
 #include "session/primitive.h"
 #include "session/registry.h"
-#include "session/table.h"
 #include "session/types.h"
 
 namespace primitive {
@@ -35,18 +32,8 @@ struct MapRow {
   uint64_t expire_ns = session::kNever;  // Log time.
 };
 
-// A Clear that still has events to send; its row's key is its index. Every row
-// of the map with a lower index is dead.
-struct MapClearRow {
-  void Encode(std::string& out) const;
-  static bool Decode(absl::string_view bytes, MapClearRow& row);
-  size_t size_bytes() const { return 1; }
-};
-
 class Map final : public session::Primitive {
  public:
-  // Events of one Clear that one entry sends at most.
-  static constexpr size_t kClearSlice = 1000;
   // Keys that one Lock or Unlock may name.
   static constexpr int kLockKeysMax = 256;
 
@@ -86,11 +73,6 @@ class Map final : public session::Primitive {
                          const atomix::multiraft::map::v1::UnlockInput& input);
   session::Result Get(const atomix::multiraft::map::v1::GetInput& input) const;
 
-  // The row that readers see at `key`, or null.
-  const MapRow* FindLive(const std::string& key) const;
-  // The same for a command that may write `key`: a dead row is reaped first.
-  const MapRow* FindForWrite(Context& context, const std::string& key);
-
   // Stores a row and tells of it. `previous`, if any, is what it replaces.
   void Store(Context& context, const std::string& key, MapRow row,
              const atomix::multiraft::map::v1::IndexedValue* previous);
@@ -100,21 +82,8 @@ class Map final : public session::Primitive {
   void TellRemoved(Context& context, const std::string& key, const MapRow& row,
                    bool expired) const;
 
-  // Whether a Clear whose events are still being sent removed `row`.
-  bool IsDead(const MapRow& row) const { return row.index < last_clear_; }
-  // Removes a dead row and sends its event.
-  void Reap(Context& context, const std::string& key);
-  void ReapSlice(Context& context);
-  void FinishClear(Context& context);
-
-  session::Table<std::string, MapRow> rows_;
-  session::Table<uint64_t, MapClearRow> clears_;  // Empty but for large Clears.
+  ClearableTable<std::string, MapRow> rows_;
   KeyLocks locks_;
-
-  // Derived.
-  uint64_t last_clear_ = 0;  // The last key of clears_, or 0.
-  size_t dead_ = 0;          // Dead rows in rows_.
-  std::string reaped_;       // No dead row is before it; only saves a scan.
 };
 
 session::PrimitiveType MapType();

@@ -648,14 +648,14 @@ TEST(MapRowTest, WithoutATimeToLiveTheBytesSayNever) {
   EXPECT_EQ(bytes.substr(9), std::string(8, '\xff'));
 }
 
-TEST(MapClearRowTest, BytesAreAsOnDisk) {
+TEST(ClearRowTest, BytesAreAsOnDisk) {
   std::string bytes;
-  MapClearRow().Encode(bytes);
+  ClearRow().Encode(bytes);
   EXPECT_EQ(bytes, "\x01");
-  MapClearRow row;
-  EXPECT_TRUE(MapClearRow::Decode(bytes, row));
-  EXPECT_FALSE(MapClearRow::Decode("\x02", row));
-  EXPECT_FALSE(MapClearRow::Decode("\x01x", row));
+  ClearRow row;
+  EXPECT_TRUE(ClearRow::Decode(bytes, row));
+  EXPECT_FALSE(ClearRow::Decode("\x02", row));
+  EXPECT_FALSE(ClearRow::Decode("\x01x", row));
 }
 
 // --- Bad input ---------------------------------------------------------------
