@@ -11,16 +11,14 @@
 
 #include "primitive/map.h"
 
-#include <optional>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
 #include "base/coding.h"
 #include "base/status_macros.h"
 #include "primitive/basic_primitive.h"
 #include "primitive/input.h"
+#include "primitive/lock_rpcs.h"
 
 namespace primitive {
 namespace {
@@ -66,24 +64,6 @@ absl::Status CheckStored(const Input& input, const Limits& limits) {
 template <class Input>
 absl::Status CheckKeyOnly(const Input& input, const Limits& limits) {
   return CheckKey("key", input.key(), limits);
-}
-
-template <class Input>
-absl::Status CheckKeys(const Input& input, const Limits& limits) {
-  if (input.keys_size() > Map::kLockKeysMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("input.keys: ", input.keys_size(), " keys, at most ",
-                     Map::kLockKeysMax, " allowed"));
-  }
-  for (const std::string& key : input.keys()) {
-    RETURN_IF_ERROR(CheckKey("keys", key, limits));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckLock(const pb::LockInput& input, const Limits& limits) {
-  RETURN_IF_ERROR(CheckKeys(input, limits));
-  return CheckDuration("timeout", input.timeout());
 }
 
 std::string TtlTimer(const std::string& key) {
@@ -207,11 +187,13 @@ void Map::Command(CommandContext& context, uint32_t operation,
           context, bytes, [&](const auto&) { return Clear(context); });
     case kLock:
       return HandleCommand<pb::LockInput, CheckLock>(
-          context, bytes, [&](const auto& input) { Lock(context, input); });
-    case kUnlock:
-      return HandleCommand<pb::UnlockInput, CheckKeys>(
           context, bytes,
-          [&](const auto& input) { return Unlock(context, input); });
+          [&](const auto& input) { HandleLock(context, locks_, input); });
+    case kUnlock:
+      return HandleCommand<pb::UnlockInput, CheckLockKeys>(
+          context, bytes, [&](const auto& input) {
+            return HandleUnlock<pb::UnlockOutput>(context, locks_, input);
+          });
     case kEvents:
       return HandleCommand<pb::EventsInput, CheckKeyOnly>(
           context, bytes, [&](const auto& input) {
@@ -296,25 +278,6 @@ Result Map::Clear(Context& context) {
   context.CancelTimers(kTtlTimers);
   rows_.Clear(context, /*told=*/small);
   return Answer(output);
-}
-
-void Map::Lock(CommandContext& context, const pb::LockInput& input) {
-  std::optional<google::protobuf::Duration> timeout;
-  if (input.has_timeout()) timeout = input.timeout();
-  locks_.Acquire(context, {input.keys().begin(), input.keys().end()}, timeout);
-}
-
-Result Map::Unlock(CommandContext& context, const pb::UnlockInput& input) {
-  const SessionId session = context.command().session;
-  if (input.keys().empty()) {
-    // All that one session can hold is little enough for one entry.
-    CHECK(locks_.ReleaseAll(context, session, KeyLocks::kSessionKeysMax));
-  } else if (!locks_.Release(context, session,
-                             {input.keys().begin(), input.keys().end()})) {
-    return Failure(OperationStatus::kConflict,
-                   "session does not hold all of these keys");
-  }
-  return Answer(pb::UnlockOutput());
 }
 
 Result Map::Query(uint32_t operation, absl::string_view bytes) const {
@@ -453,7 +416,7 @@ session::PrimitiveType MapType() {
               {kLock, "Lock", kCommand, kGrows,
                CheckInput<pb::LockInput, CheckLock>},
               {kUnlock, "Unlock", kCommand, kDoesNotGrow,
-               CheckInput<pb::UnlockInput, CheckKeys>},
+               CheckInput<pb::UnlockInput, CheckLockKeys>},
               {kEntries, "Entries", kStreamQuery, kDoesNotGrow,
                CheckInput<pb::EntriesInput>},
               {kEvents, "Events", kStreamCommand, kGrows,

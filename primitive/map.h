@@ -34,9 +34,6 @@ struct MapRow {
 
 class Map final : public session::Primitive {
  public:
-  // Keys that one Lock or Unlock may name.
-  static constexpr int kLockKeysMax = 256;
-
   Map(session::TableSet& tables, session::PrimitiveId id);
 
   void Command(session::CommandContext& context, uint32_t operation,
@@ -67,10 +64,6 @@ class Map final : public session::Primitive {
   session::Result Remove(Context& context,
                          const atomix::multiraft::map::v1::RemoveInput& input);
   session::Result Clear(Context& context);
-  void Lock(session::CommandContext& context,
-            const atomix::multiraft::map::v1::LockInput& input);
-  session::Result Unlock(session::CommandContext& context,
-                         const atomix::multiraft::map::v1::UnlockInput& input);
   session::Result Get(const atomix::multiraft::map::v1::GetInput& input) const;
 
   // Stores a row and tells of it. `previous`, if any, is what it replaces.

@@ -10,6 +10,7 @@
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "primitive/lock_rpcs.h"
 #include "primitive/testing/harness.h"
 #include "primitive/testing/map_inputs.h"
 #include "session/limits.h"
@@ -685,7 +686,7 @@ TEST(MapCheckTest, KeysAndValuesHaveLimits) {
 }
 
 TEST(MapCheckTest, ALockNamesAtMostSoManyKeys) {
-  std::vector<std::string> keys(Map::kLockKeysMax, "k");
+  std::vector<std::string> keys(kLockKeysMax, "k");
   EXPECT_OK(Check(8, LockOf(keys), session::Limits()));
   keys.push_back("k");
   EXPECT_THAT(Check(8, LockOf(keys), session::Limits()),

@@ -84,6 +84,18 @@ absl::string_view NameOf(TableId table) {
       return "lock waiter";
     case TableId::kValue:
       return "value";
+    case TableId::kCounterMap:
+      return "countermap";
+    case TableId::kCounterMapClear:
+      return "countermap clear";
+    case TableId::kCounterMapHold:
+      return "countermap hold";
+    case TableId::kCounterMapWaiter:
+      return "countermap waiter";
+    case TableId::kElection:
+      return "election";
+    case TableId::kCandidate:
+      return "candidate";
   }
   return "";
 }

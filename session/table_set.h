@@ -55,7 +55,13 @@ enum class TableId : uint16_t {
   kLockHold = 21,
   kLockWaiter = 22,
   kValue = 23,
-  // 24 and up: the other primitives, in the order they are written.
+  kCounterMap = 24,
+  kCounterMapClear = 25,
+  kCounterMapHold = 26,
+  kCounterMapWaiter = 27,
+  kElection = 28,
+  kCandidate = 29,
+  // 32-39: set and multimap; 40-47: indexedmap and list.
 };
 
 // For people: "sessions". Empty: no such table.
