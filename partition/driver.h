@@ -28,7 +28,9 @@
 #include "partition/partition.h"
 #include "partition/reads.h"
 #include "partition/replayer.h"
+#include "partition/standing.h"
 #include "partition/transfers.h"
+#include "partition/undurable.h"
 #include "partition/versions.h"
 #include "partition/write_pacer.h"
 #include "raft/raft.h"
@@ -85,12 +87,8 @@ class Driver : public Partition {
   bool available() const override {
     return available_.load(std::memory_order_acquire);
   }
-  bool out_of_service() const override {
-    return out_of_service_.load(std::memory_order_acquire);
-  }
-  bool paused() const override {
-    return is_paused_.load(std::memory_order_acquire);
-  }
+  bool out_of_service() const override { return standing_.has_failed(); }
+  bool paused() const override { return standing_.is_paused(); }
   base::PartitionId id() const override { return options_.id; }
   raft::ReplicaId replica() const override { return self_; }
 
@@ -113,8 +111,6 @@ class Driver : public Partition {
   void Post(TaskItem task);
   // What a completion that the store gets must keep, since it refers to this.
   std::shared_ptr<const void> Hold() { return shared_from_this(); }
-  // Why nothing is taken after Stop.
-  Refusal Stopped(Outcome outcome) const;
   // As Post, for a piece of long work: behind the short tasks of all partitions
   // of this executor (P54).
   void PostLater(TaskItem task);
@@ -122,8 +118,31 @@ class Driver : public Partition {
 
   // --- On the executor ------------------------------------------------------
   void Turn();
+  void OnTick();
+  void OnSoftState(const raft::SoftState& state);
+  void TellMembers();
+  void OnRemoved();
+  // Tells the core and those who look from outside what standing_ allows.
+  void StandingChanged();
+  void UpdateServing();
+  static bool NeedsSpace(const raft::Message& message);
+  void Fail(absl::Status status) { Fail(Failure{.status = std::move(status)}); }
+  void FailOfDisk(absl::Status status) {
+    Fail(Failure{.status = std::move(status), .of_disk = true});
+  }
+  void Fail(Failure failure);
+  void EndAll();
+  LeaderInfo leader_info() const;
+  // Where clients reach the leader, or empty.
+  std::string LeaderAddress() const;
+  // What LeaderAddress says changes here.
+  void TellLeaderAddress() ABSL_LOCKS_EXCLUDED(door_mu_);
+  uint64_t Now() {
+    return static_cast<uint64_t>(ports_.clock.MonotonicNanos());
+  }
+
+  // --- driver_propose.cc ----------------------------------------------------
   void Handle(ProposeItem item);
-  void Handle(QueryItem item);
   void ProposeGathered();
   Refusal Admit(const CommandRequest& request, bool keep_alive);
   void ProposeAll(std::vector<ProposeItem> items);
@@ -131,34 +150,45 @@ class Driver : public Partition {
   void ProposeTickNow();
   void ProposeCheckpoint();
   void ProposeInternal(const std::string& bytes, raft::Index& in_flight);
-  void Fetch(const raft::FetchRequest& request);
+  void Answer(ProposeItem item, session::Applied applied);
+
+  // --- driver_effects.cc ----------------------------------------------------
   void ProcessReady();
-  bool MayApply() const;
+  bool FitsThisTurn() const;
   void GoOnLater();
   void QueueWrite(raft::Ready& ready);
   void WriteDone(absl::Status status);
+  void Fetch(const raft::FetchRequest& request);
   void ApplySome();
   void ApplyOne(const raft::Entry& entry);
-  session::Applied Apply(const session::LogEntry& entry);
-  void Answer(ProposeItem item, session::Applied applied);
-  void OnSoftState(const raft::SoftState& state);
-  void TellMembers();
-  void OnRemoved();
+
+  // --- driver_reads.cc ------------------------------------------------------
+  void Handle(QueryItem item);
   void AddRead(QueryItem item);
   void AskReads();
   void RunReads();
   void RunRead(QueryItem item);
   void GoOnListing();
-  void OnTick();
-  void UpdateServing();
-  // Nothing may be added to the log here, and somebody else had better lead.
-  bool is_held_back() const { return disk_is_low_ || undurable_.is_full(); }
-  static bool NeedsSpace(const raft::Message& message);
-  void Fail(absl::Status status) { Fail(Failure{.status = std::move(status)}); }
-  void FailOfDisk(absl::Status status) {
-    Fail(Failure{.status = std::move(status), .of_disk = true});
-  }
-  void Fail(Failure failure);
+
+  // --- driver_refuse.cc -----------------------------------------------------
+  // The core says that this replica leads, and may propose.
+  bool Leads() const;
+  bool IsServing() const;
+  // Why nothing can be proposed here now; OK if it can.
+  Refusal NotServing() const;
+  // The same for reads.
+  Refusal NotReading() const;
+  // Holds a stream whose refusal passes with time.
+  template <class Item>
+  void HoldOrRefuse(Item item, Refusal refusal);
+  void ReleaseHeld();
+  void RefuseItem(ProposeItem item, Refusal refusal);
+  void RefuseItem(QueryItem item, Refusal refusal);
+  void RefuseItems(HeldStreams::Items items, const Refusal& refusal);
+  // Who waits for what is in the log. `refusal` has an unknown outcome.
+  void RefusePending(const Refusal& refusal);
+  // Everybody who waits, whatever for. REQUIRES: !standing_.may_read().
+  void RefuseAll();
 
   // --- driver_images.cc -----------------------------------------------------
   ImageSender::Hooks SenderHooks();
@@ -183,13 +213,6 @@ class Driver : public Partition {
   void TickMembers();
 
   // --- driver_doubt.cc ------------------------------------------------------
-  // Why a replica is paused: it applies and serves nothing, and does not lead.
-  enum class PauseReason : uint8_t {
-    kNone,
-    kDiverged,     // Its state is not that of the majority.
-    kQuarantined,  // An entry ended the process.
-  };
-  bool is_paused() const { return pause_reason_ != PauseReason::kNone; }
   DigestReport ReportOf(raft::Index index, uint32_t machine_version,
                         uint64_t digest) const;
   void ReportImage();
@@ -198,6 +221,7 @@ class Driver : public Partition {
   void Pause(PauseReason reason, std::string why);
   void SetPaused(PauseReason reason, std::string why);
   void Resume();
+  session::Applied Apply(const session::LogEntry& entry);
   bool ApplyIsHeld();
   void Replay();
   Replayer::Hooks ReplayHooks();
@@ -218,26 +242,6 @@ class Driver : public Partition {
   void SendNotes(std::vector<Note> notes);
   void TickVersions();
 
-  void RefuseItem(ProposeItem item, Refusal refusal);
-  void RefuseItem(QueryItem item, Refusal refusal);
-  void RefuseItems(HeldStreams::Items items, const Refusal& refusal);
-  // Holds a stream whose refusal passes with time.
-  template <class Item>
-  void HoldOrRefuse(Item item, Refusal refusal);
-  void ReleaseHeld();
-  // Why nothing can be proposed here now; OK if it can.
-  Refusal NotServing() const;
-  // The same for reads.
-  Refusal NotReading() const;
-  LeaderInfo leader_info() const;
-  // Where clients reach the leader, or empty.
-  std::string LeaderAddress() const;
-  // What LeaderAddress says changes here.
-  void TellLeaderAddress() ABSL_LOCKS_EXCLUDED(door_mu_);
-  uint64_t Now() {
-    return static_cast<uint64_t>(ports_.clock.MonotonicNanos());
-  }
-
   const std::shared_ptr<const void> life_;  // First: destroyed last.
   const Options options_;
   const Ports ports_;
@@ -248,17 +252,16 @@ class Driver : public Partition {
   Mailbox mailbox_;                       // Thread-safe.
   std::atomic<uint64_t> next_stream_{1};  // Any thread.
   std::atomic<uint64_t> next_listener_{1};
-  std::atomic<bool> serving_{false};         // Written on the executor.
-  std::atomic<bool> available_{false};       // Written on the executor.
-  std::atomic<bool> out_of_service_{false};  // Written on the executor.
-  std::atomic<bool> removed_{false};         // Stopped for good.
-  std::atomic<bool> is_paused_{false};       // Written on the executor.
+  std::atomic<bool> serving_{false};    // Written on the executor.
+  std::atomic<bool> available_{false};  // Written on the executor.
 
   // For those who are refused before the executor sees them.
   base::Mutex door_mu_;
   std::string leader_at_door_ ABSL_GUARDED_BY(door_mu_);
 
-  // On the executor only.
+  // On the executor only, but for what standing.h says.
+  Undurable undurable_;
+  Standing standing_;
   std::unique_ptr<session::StateMachine> state_machine_;
   std::unique_ptr<raft::Raft> core_;
   raft::Configuration applied_configuration_;
@@ -274,7 +277,6 @@ class Driver : public Partition {
   Divergence divergence_;
   Replayer replayer_;
   HeldStreams held_;
-  Undurable undurable_;
 
   std::vector<MailboxItem> turn_items_;
   std::vector<ProposeItem> gathered_;
@@ -290,8 +292,7 @@ class Driver : public Partition {
   raft::Index leader_start_;  // The last entry when leadership began.
   uint64_t last_now_ns_ = 0;  // Of the clock, at the last turn.
   uint64_t turn_start_ns_ = 0;
-  bool disk_is_low_ = false;  // As this turn began.
-  bool ticked_ = false;       // In this turn.
+  bool ticked_ = false;  // In this turn.
   // What is too much for one turn goes on in others, each a piece of long work.
   bool is_piece_ = false;       // This turn is one.
   bool listing_ahead_ = false;  // A piece that goes on with listings will come.
@@ -305,15 +306,11 @@ class Driver : public Partition {
   std::string image_damage_;
   raft::Index image_whole_from_;
   bool started_ = false;
-  bool retired_ = false;
-  bool stopped_ = false;
-  std::string problem_;  // Not empty: fenced.
 
-  PauseReason pause_reason_ = PauseReason::kNone;
-  std::string paused_;      // Why, for people.
-  raft::Index handed_out_;  // By the core, while what it did was not applied.
-  raft::Index
-      wrong_since_;  // If kDiverged: an image in front of it is no help.
+  // By the core, while what it did was not applied.
+  raft::Index handed_out_;
+  // If it has diverged: an image in front of it is no help.
+  raft::Index wrong_since_;
   uint64_t doubt_ticks_ = 0;
   uint64_t make_image_ns_ = 0;  // Not before, for others.
 };

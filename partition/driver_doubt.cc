@@ -36,7 +36,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/crash_note.h"
-#include "multiraft/disk/v1/command.pb.h"
 #include "partition/driver.h"
 #include "partition/refusals.h"
 
@@ -45,12 +44,6 @@ namespace {
 
 // A leader without a confirmed image makes another one so often.
 constexpr uint64_t kMakeImageNs = 5'000'000'000;
-
-std::string CheckpointCommand() {
-  multiraft::disk::v1::Command command;
-  command.mutable_checkpoint();
-  return command.SerializeAsString();
-}
 
 }  // namespace
 
@@ -70,12 +63,14 @@ DigestReport Driver::ReportOf(raft::Index index, uint32_t machine_version,
 // At start: what the disk has. Who was away learns whether it was right.
 void Driver::ReportImage() {
   const storage::ImagePointer& image = checkpointer_.image();
-  if (image.position.index == raft::Index{} || is_paused()) return;
+  if (image.position.index == raft::Index{} || standing_.is_paused()) {
+    return;
+  }
   Report(ReportOf(image.position.index, image.machine_version, image.digest));
 }
 
 void Driver::Report(DigestReport report) {
-  if (!problem_.empty() || is_paused()) return;
+  if (!standing_.may_apply()) return;
   std::vector<Note> notes;
   divergence_.Add(std::move(report), core_->configuration(), notes);
   SendNotes(std::move(notes));
@@ -91,7 +86,7 @@ void Driver::Handle(raft::ReplicaId from, const DigestReport& report) {
 
 void Driver::LookForContradiction() {
   const auto& contradiction = divergence_.contradiction();
-  if (contradiction.has_value() && !is_paused()) {
+  if (contradiction.has_value() && !standing_.is_paused()) {
     Distrust(contradiction->index, contradiction->what);
   }
 }
@@ -99,43 +94,29 @@ void Driver::LookForContradiction() {
 // --- Paused -----------------------------------------------------------------
 
 void Driver::Pause(PauseReason reason, std::string why) {
-  CHECK(!is_paused());
   SetPaused(reason, std::move(why));
   image_sender_.EndAll();
   replayer_.Stop();
-  const Refusal unknown = OutOfService(options_.id, paused_, Outcome::kUnknown);
-  const Refusal refused =
-      OutOfService(options_.id, paused_, Outcome::kNotProposed);
-  for (Pending& pending : pending_)
-    RefuseItem(std::move(pending.item), unknown);
-  pending_.clear();
-  pending_bytes_ = 0;
-  for (QueryItem& item : reads_.TakeAll()) RefuseItem(std::move(item), refused);
-  RefuseItems(held_.TakeAll(), refused);
-  callers_.RefuseAll(unknown);
-  UpdateServing();
+  RefuseAll();
   // It leads, perhaps: somebody else should, at once.
   if (core_->role() == raft::Role::kLeader) transfers_.GiveUp(*core_);
 }
 
 void Driver::SetPaused(PauseReason reason, std::string why) {
-  pause_reason_ = reason;
-  paused_ = std::move(why);
-  is_paused_.store(true, std::memory_order_release);
+  standing_.Pause(reason, std::move(why));
   LOG(ERROR) << "partition " << options_.id << " term " << core_->term()
-             << ": serves nothing: " << paused_;
+             << ": serves nothing: " << standing_.problem();
   handed_out_ =
       std::max(handed_out_, raft::Index{state_machine_->applied_log_index()});
-  core_->SetPassive(true);
+  StandingChanged();
 }
 
 void Driver::Resume() {
-  CHECK(is_paused());
-  LOG(WARNING) << "partition " << options_.id << ": no longer: " << paused_;
-  const bool was_quarantined = pause_reason_ == PauseReason::kQuarantined;
-  pause_reason_ = PauseReason::kNone;
-  paused_.clear();
-  is_paused_.store(false, std::memory_order_release);
+  LOG(WARNING) << "partition " << options_.id
+               << ": no longer: " << standing_.problem();
+  const bool was_quarantined =
+      standing_.pause_reason() == PauseReason::kQuarantined;
+  standing_.Resume();
   if (was_quarantined && options_.on_resumed) options_.on_resumed(options_.id);
 }
 
@@ -143,12 +124,12 @@ void Driver::Resume() {
 // paused it is let go, so that memory does not grow: it is read again from the
 // log.
 bool Driver::ApplyIsHeld() {
-  if (is_paused() && !to_apply_.empty()) {
+  if (standing_.is_paused() && !to_apply_.empty()) {
     handed_out_ = to_apply_.back().index;
     to_apply_.clear();
     core_->Applied(handed_out_);
   }
-  return is_paused() || replayer_.active();
+  return standing_.is_paused() || replayer_.active();
 }
 
 // The state goes on from where it stands, up to what the core has handed out.
@@ -165,9 +146,9 @@ Replayer::Hooks Driver::ReplayHooks() {
       .hold = [this] { return Hold(); },
       .apply =
           [this](const raft::Entry& entry) {
-            if (stopped_ || !problem_.empty()) return false;
+            if (standing_.has_ended()) return false;
             ApplyOne(entry);
-            return problem_.empty();
+            return standing_.may_apply();
           },
       .done =
           [this] {
@@ -224,17 +205,17 @@ void Driver::TickDoubt() {
   replayer_.Tick();
   LookForContradiction();
   const raft::ReplicaId leader = core_->leader();
-  if (is_paused() && leader != self_ && leader != raft::ReplicaId{} &&
+  if (standing_.is_paused() && leader != self_ && leader != raft::ReplicaId{} &&
       doubt_ticks_++ % options_.image_retry_ticks == 0) {
     notes.push_back({.from = self_, .to = leader, .body = ServesNothing{}});
-    if (pause_reason_ == PauseReason::kDiverged &&
+    if (standing_.pause_reason() == PauseReason::kDiverged &&
         !image_receiver_.is_receiving()) {
       notes.push_back({.from = self_,
                        .to = leader,
                        .body = ImageWanted{.index = wrong_since_}});
     }
   }
-  if (is_paused() && core_->role() == raft::Role::kLeader) {
+  if (standing_.is_paused() && core_->role() == raft::Role::kLeader) {
     transfers_.GiveUp(*core_);
   }
   SendNotes(std::move(notes));
@@ -242,8 +223,9 @@ void Driver::TickDoubt() {
 
 void Driver::Handle(raft::ReplicaId from, const ImageOffered& offered) {
   const raft::Position& position = offered.position;
-  if (pause_reason_ != PauseReason::kDiverged || from != core_->leader() ||
-      image_receiver_.is_receiving() || disk_is_low_) {
+  if (standing_.pause_reason() != PauseReason::kDiverged ||
+      from != core_->leader() || image_receiver_.is_receiving() ||
+      standing_.disk_is_low()) {
     return;
   }
   // It must be behind the fault, committed here, and followed by entries that
@@ -266,7 +248,7 @@ void Driver::Handle(raft::ReplicaId from, const ImageOffered& offered) {
 // The majority's image is durable and loaded; the log is still there.
 void Driver::Reseeded(std::unique_ptr<session::StateMachine> state_machine,
                       const storage::ImagePointer& image) {
-  CHECK(pause_reason_ == PauseReason::kDiverged);
+  CHECK(standing_.pause_reason() == PauseReason::kDiverged);
   applied_configuration_ = image.configuration;
   image_damage_.clear();
   checkpointer_.Installed(*state_machine, image);
@@ -305,10 +287,10 @@ void Driver::StartQuarantined(raft::Index index) {
 
 void Driver::ResumeApplying(absl::AnyInvocable<void(absl::Status) &&> done) {
   Post([this, done = std::move(done)]() mutable {
-    if (stopped_ || !problem_.empty()) {
+    if (standing_.has_ended()) {
       return std::move(done)(NotServing().status);
     }
-    if (pause_reason_ != PauseReason::kQuarantined) {
+    if (standing_.pause_reason() != PauseReason::kQuarantined) {
       return std::move(done)(absl::FailedPreconditionError(absl::StrCat(
           "partition ", options_.id.value(), " is not quarantined here")));
     }
@@ -323,7 +305,7 @@ void Driver::ResumeApplying(absl::AnyInvocable<void(absl::Status) &&> done) {
 
 // Only what a majority has confirmed is passed on.
 void Driver::Handle(raft::ReplicaId from, const ImageWanted& wanted) {
-  if (is_paused() || core_->role() != raft::Role::kLeader) return;
+  if (standing_.is_paused() || core_->role() != raft::Role::kLeader) return;
   const storage::ImagePointer& image = checkpointer_.image();
   const raft::Index index = image.position.index;
   if (!checkpointer_.is_pointer_queued() && image_damage_.empty() &&
@@ -337,7 +319,7 @@ void Driver::Handle(raft::ReplicaId from, const ImageWanted& wanted) {
   }
   if (checkpointer_.is_writing() || Now() < make_image_ns_) return;
   make_image_ns_ = Now() + kMakeImageNs;
-  ProposeInternal(CheckpointCommand(), checkpoint_in_flight_);
+  ProposeCheckpoint();
 }
 
 }  // namespace partition

@@ -71,7 +71,7 @@ void Driver::SendImage(const raft::SnapshotSend& send) {
   // does when there is too much log behind this one, or when it is damaged. And
   // from a state that is wrong nobody gets any (P37).
   const bool damaged = !image_damage_.empty();
-  if (checkpointer_.is_pointer_queued() || damaged || is_paused() ||
+  if (checkpointer_.is_pointer_queued() || damaged || standing_.is_paused() ||
       write_pacer_.IsTooMuch(LogBehind(send.position.index))) {
     core_->SnapshotSent(send.follower, send.position.index,
                         /*delivered=*/false);
@@ -107,9 +107,9 @@ void Driver::ImageDurable(raft::Index index) {
 
 void Driver::StepImage(ImageMessage message) {
   Post([this, message = std::move(message)]() mutable {
-    if (!problem_.empty() || stopped_) return;
+    if (standing_.has_ended()) return;
     if (auto* chunk = std::get_if<ImageChunk>(&message)) {
-      if (disk_is_low_) return;  // It is asked for again.
+      if (standing_.disk_is_low()) return;  // It is asked for again.
       return image_receiver_.Handle(std::move(*chunk));
     }
     const auto& request = std::get<ImageRequest>(message);
@@ -164,7 +164,7 @@ void Driver::ImageInstalled(
   std::swap(state_machine_, state_machine);
   core_->SnapshotInstalled(image.position, /*installed=*/true);
   divergence_.Forget();
-  if (is_paused()) Resume();
+  if (standing_.is_paused()) Resume();
   ReportImage();
   FreeLater(std::move(state_machine), image.generation);
 }

@@ -16,7 +16,7 @@ MemberChanges::Limits Driver::MemberLimits() const {
 
 void Driver::ChangeMembers(MemberChange change, MembersDone done) {
   Post([this, change = std::move(change), done = std::move(done)]() mutable {
-    if (stopped_ || !problem_.empty()) {
+    if (standing_.has_ended()) {
       return std::move(done)(NotServing().status);
     }
     member_changes_.Begin(*core_, std::move(change), std::move(done));

@@ -12,7 +12,7 @@ namespace partition {
 
 void Driver::StepNote(Note note) {
   Post([this, note = std::move(note)]() mutable {
-    if (!started_ || stopped_ || !problem_.empty() || note.to != self_) return;
+    if (!started_ || standing_.has_ended() || note.to != self_) return;
     std::visit([&](const auto& body) { Handle(note.from, body); }, note.body);
   });
 }
@@ -27,7 +27,7 @@ void Driver::SendNotes(std::vector<Note> notes) {
 
 void Driver::TickVersions() {
   if (core_->role() != raft::Role::kLeader || !core_->committed_in_term() ||
-      is_paused()) {
+      standing_.is_paused()) {
     return versions_.NotLeading();
   }
   std::vector<Note> notes;
