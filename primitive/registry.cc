@@ -3,6 +3,7 @@
 #include "primitive/counter.h"
 #include "primitive/lock.h"
 #include "primitive/map.h"
+#include "primitive/set.h"
 #include "primitive/value.h"
 
 namespace primitive {
@@ -12,6 +13,7 @@ const session::Registry& BuiltinRegistry() {
       CounterType(),
       LockType(),
       MapType(),
+      SetType(),
       ValueType(),
   });
   return *registry;

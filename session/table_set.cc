@@ -96,6 +96,14 @@ absl::string_view NameOf(TableId table) {
       return "election";
     case TableId::kCandidate:
       return "candidate";
+    case TableId::kSet:
+      return "set";
+    case TableId::kSetClear:
+      return "set clear";
+    case TableId::kMultiMap:
+      return "multimap";
+    case TableId::kMultiMapClear:
+      return "multimap clear";
   }
   return "";
 }

@@ -61,7 +61,11 @@ enum class TableId : uint16_t {
   kCounterMapWaiter = 27,
   kElection = 28,
   kCandidate = 29,
-  // 32-39: set and multimap; 40-47: indexedmap and list.
+  kSet = 32,
+  kSetClear = 33,
+  kMultiMap = 34,
+  kMultiMapClear = 35,
+  // 40-47: indexedmap and list.
 };
 
 // For people: "sessions". Empty: no such table.
