@@ -1,6 +1,7 @@
 #include "primitive/registry.h"
 
 #include "primitive/counter.h"
+#include "primitive/countermap.h"
 #include "primitive/lock.h"
 #include "primitive/map.h"
 #include "primitive/set.h"
@@ -11,6 +12,7 @@ namespace primitive {
 const session::Registry& BuiltinRegistry() {
   static const auto* const registry = new session::Registry({
       CounterType(),
+      CounterMapType(),
       LockType(),
       MapType(),
       SetType(),

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "atomix/multiraft/counter/v1/service.pb.h"
+#include "atomix/multiraft/countermap/v1/service.pb.h"
 #include "atomix/multiraft/lock/v1/service.pb.h"
 #include "atomix/multiraft/map/v1/service.pb.h"
 #include "atomix/multiraft/set/v1/service.pb.h"
@@ -30,6 +31,7 @@ using ::session::PrimitiveType;
 // The generated code registers its descriptors when it is linked.
 const ServiceDescriptor* FindService(const PrimitiveType& type) {
   atomix::multiraft::counter::v1::GetRequest::descriptor();
+  atomix::multiraft::countermap::v1::GetRequest::descriptor();
   atomix::multiraft::lock::v1::GetRequest::descriptor();
   atomix::multiraft::map::v1::GetRequest::descriptor();
   atomix::multiraft::set::v1::AddRequest::descriptor();
@@ -114,6 +116,8 @@ TEST(RegistryTest, TypeStringsAreUniqueAndKnown) {
   const std::map<std::string, std::string> expected = {
       {"atomix.runtime.counter.v1.Counter", "counter"},
       {"atomix.multiraft.counter.v1.Counter", "counter"},
+      {"atomix.runtime.countermap.v1.CounterMap", "countermap"},
+      {"atomix.multiraft.countermap.v1.CounterMap", "countermap"},
       {"atomix.runtime.lock.v1.Lock", "lock"},
       {"atomix.multiraft.lock.v1.Lock", "lock"},
       {"atomix.runtime.map.v1.Map", "map"},
