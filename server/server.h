@@ -15,20 +15,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/options.h"
+#include "server/start_hooks.h"
 #include "storage/records.h"
 
 namespace server {
 
 // Of the binary, for people.
 inline constexpr char kVersion[] = "0.1.0";
-
-// How a start that waits for other nodes talks to who started it.
-struct StartHooks {
-  // Whether to give up; asked several times a second.
-  std::function<bool()> stop;
-  // Says what is waited for, when that changes.
-  std::function<void(const std::string& what)> on_wait;
-};
 
 class Server {
  public:
