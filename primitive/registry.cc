@@ -4,6 +4,7 @@
 #include "primitive/countermap.h"
 #include "primitive/lock.h"
 #include "primitive/map.h"
+#include "primitive/multimap.h"
 #include "primitive/set.h"
 #include "primitive/value.h"
 
@@ -15,6 +16,7 @@ const session::Registry& BuiltinRegistry() {
       CounterMapType(),
       LockType(),
       MapType(),
+      MultiMapType(),
       SetType(),
       ValueType(),
   });

@@ -9,6 +9,7 @@
 #include "atomix/multiraft/countermap/v1/service.pb.h"
 #include "atomix/multiraft/lock/v1/service.pb.h"
 #include "atomix/multiraft/map/v1/service.pb.h"
+#include "atomix/multiraft/multimap/v1/service.pb.h"
 #include "atomix/multiraft/set/v1/service.pb.h"
 #include "atomix/multiraft/value/v1/service.pb.h"
 #include "google/protobuf/descriptor.h"
@@ -34,6 +35,7 @@ const ServiceDescriptor* FindService(const PrimitiveType& type) {
   atomix::multiraft::countermap::v1::GetRequest::descriptor();
   atomix::multiraft::lock::v1::GetRequest::descriptor();
   atomix::multiraft::map::v1::GetRequest::descriptor();
+  atomix::multiraft::multimap::v1::GetRequest::descriptor();
   atomix::multiraft::set::v1::AddRequest::descriptor();
   atomix::multiraft::value::v1::GetRequest::descriptor();
   return DescriptorPool::generated_pool()->FindServiceByName(type.service);
@@ -122,6 +124,8 @@ TEST(RegistryTest, TypeStringsAreUniqueAndKnown) {
       {"atomix.multiraft.lock.v1.Lock", "lock"},
       {"atomix.runtime.map.v1.Map", "map"},
       {"atomix.multiraft.map.v1.Map", "map"},
+      {"atomix.runtime.multimap.v1.MultiMap", "multimap"},
+      {"atomix.multiraft.multimap.v1.MultiMap", "multimap"},
       {"atomix.runtime.set.v1.Set", "set"},
       {"atomix.multiraft.set.v1.Set", "set"},
       {"atomix.runtime.value.v1.Value", "value"},
