@@ -1,29 +1,20 @@
 // A server on a small disk that somebody else fills (D6, U10-U12): commands are
 // refused before it is too late, nothing is lost, and service returns by itself
 // when there is space; also after a restart on the full disk.
-//
-// The disk is a tmpfs in a mount namespace of the test's own, which goes with
-// the process.
 
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
 
-#include "base/check.h"
 #include "base/wait_until.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/raw_session.h"
 #include "tests/server_fixture.h"
+#include "tests/small_disk.h"
 
 namespace tests {
 namespace {
@@ -32,14 +23,6 @@ using testing::HasSubstr;
 
 constexpr int64_t kReserve = 32 << 20;
 constexpr size_t kLarge = 512 << 10;  // A value.
-
-// False, with errno: this machine does not let us have mounts of our own.
-bool EnterMountNamespace() {
-  if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
-    return false;
-  }
-  return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-}
 
 // Why a small disk cannot be made here; 0: it can.
 int no_mounts_errno = 0;
@@ -51,37 +34,16 @@ class DiskFullTest : public testing::Test {
     if (no_mounts_errno != 0) {
       GTEST_SKIP() << "no mount namespace here: " << strerror(no_mounts_errno);
     }
-    disk_ = directory_.path() + "/disk";
-    std::filesystem::create_directory(disk_);
-    ASSERT_EQ(mount("tmpfs", disk_.c_str(), "tmpfs", 0, "size=256m"), 0)
-        << strerror(errno);
+    disk_ = std::make_unique<SmallDisk>(directory_.path() + "/disk", "256m");
     Start();
   }
-  void TearDown() override {
-    server_ = nullptr;
-    if (no_mounts_errno != 0) return;
-    umount2(disk_.c_str(), MNT_DETACH);
-  }
+  std::string Data() const { return disk_->path() + "/data"; }
 
   void Start() {
     server_ = std::make_unique<ServerProcess>(
-        disk_ + "/data", std::vector<std::string>{"--disk_reserve=32MiB"});
+        Data(), std::vector<std::string>{"--disk_reserve=32MiB"});
     ASSERT_NE(server_->address(), "") << server_->errors();
   }
-
-  // Leaves so many bytes free.
-  void Fill(int64_t leave) {
-    const int fd = open((disk_ + "/others").c_str(), O_CREAT | O_WRONLY, 0644);
-    CHECK_GE(fd, 0);
-    struct statvfs space = {};
-    CHECK_EQ(statvfs(disk_.c_str(), &space), 0);
-    const auto free = static_cast<int64_t>(space.f_bavail * space.f_frsize);
-    if (free > leave) {
-      CHECK_EQ(posix_fallocate(fd, lseek(fd, 0, SEEK_END), free - leave), 0);
-    }
-    close(fd);
-  }
-  void MakeSpace() { std::filesystem::remove(disk_ + "/others"); }
 
   grpc::Status Put(RawSession& session, uint64_t map, const std::string& key) {
     map::PutRequest request;
@@ -113,7 +75,7 @@ class DiskFullTest : public testing::Test {
   }
 
   TempDir directory_;
-  std::string disk_;
+  std::unique_ptr<SmallDisk> disk_;
   std::unique_ptr<ServerProcess> server_;
   int puts_ = 0;
 };
@@ -123,7 +85,7 @@ TEST_F(DiskFullTest, CommandsAreRefusedUntilThereIsSpace) {
   const uint64_t map = session.Create(kMapType, "m");
   ASSERT_TRUE(PutUntil(session, map, true).ok());
 
-  Fill(kReserve / 2);
+  disk_->Fill(kReserve / 2);
   const grpc::Status refused = PutUntil(session, map, false);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(refused.error_message(),
@@ -131,7 +93,7 @@ TEST_F(DiskFullTest, CommandsAreRefusedUntilThereIsSpace) {
   EXPECT_EQ(session.KeepAlive().error_code(), grpc::StatusCode::UNAVAILABLE);
   ExpectAllThere(session, map);  // Reads go on.
 
-  MakeSpace();
+  disk_->MakeSpace();
   EXPECT_TRUE(PutUntil(session, map, true).ok());
   EXPECT_TRUE(session.KeepAlive().ok());
   ExpectAllThere(session, map);
@@ -141,20 +103,20 @@ TEST_F(DiskFullTest, AServerStartsOnAFullDisk) {
   RawSession session(server_->Connect());
   const uint64_t map = session.Create(kMapType, "m");
   for (int i = 0; i < 20; ++i) PutUntil(session, map, true);
-  Fill(kReserve / 2);
+  disk_->Fill(kReserve / 2);
   PutUntil(session, map, false);
   server_->End(SIGKILL);
 
   // Its own log was not the only thing that grew.
-  Fill(kReserve / 8);
+  disk_->Fill(kReserve / 8);
   Start();
   RawSession again(session, server_->Connect());
   ExpectAllThere(again, map);
   // The restart has made room by itself: a log that was read is gone.
-  Fill(kReserve / 8);
+  disk_->Fill(kReserve / 8);
   EXPECT_EQ(PutUntil(again, map, false).error_code(),
             grpc::StatusCode::UNAVAILABLE);
-  MakeSpace();
+  disk_->MakeSpace();
   EXPECT_TRUE(PutUntil(again, map, true).ok());
   ExpectAllThere(again, map);
 }
@@ -168,20 +130,20 @@ TEST_F(DiskFullTest, AServerStartsOnADiskWithoutAByte) {
     ASSERT_TRUE(session.Put(map, "large", std::string(kLarge, 'x')));
   }
   server_->End(SIGKILL);
-  Fill(0);
-  ASSERT_TRUE(std::filesystem::exists(disk_ + "/data/reserve"));
+  disk_->Fill(0);
+  ASSERT_TRUE(std::filesystem::exists(Data() + "/reserve"));
 
   Start();
   RawSession again(session, server_->Connect());
   EXPECT_EQ(again.Get(map, "large").size(), kLarge);
   // The log that was read has made room as well.
-  Fill(kReserve / 8);
+  disk_->Fill(kReserve / 8);
   EXPECT_EQ(PutUntil(again, map, false).error_code(),
             grpc::StatusCode::UNAVAILABLE);
-  MakeSpace();
+  disk_->MakeSpace();
   EXPECT_TRUE(PutUntil(again, map, true).ok());
   EXPECT_TRUE(base::WaitUntil(
-      [&] { return std::filesystem::exists(disk_ + "/data/reserve"); }));
+      [&] { return std::filesystem::exists(Data() + "/reserve"); }));
   server_->End(SIGKILL);
   EXPECT_THAT(server_->errors(), HasSubstr("reserve is deleted to make room"));
 }
@@ -192,9 +154,9 @@ TEST_F(DiskFullTest, WithoutItsReserveItDoesNot) {
   const uint64_t map = session.Create(kMapType, "m");
   ASSERT_TRUE(session.Put(map, "large", std::string(kLarge, 'x')));
   server_->End(SIGKILL);
-  std::filesystem::remove(disk_ + "/data/reserve");
-  Fill(0);
-  ServerProcess refused(disk_ + "/data", {"--disk_reserve=32MiB"});
+  std::filesystem::remove(Data() + "/reserve");
+  disk_->Fill(0);
+  ServerProcess refused(Data(), {"--disk_reserve=32MiB"});
   EXPECT_EQ(refused.address(), "");
   EXPECT_NE(refused.ExitCode(), 0);
   EXPECT_THAT(refused.errors(), HasSubstr("No space left"));
@@ -206,6 +168,6 @@ TEST_F(DiskFullTest, WithoutItsReserveItDoesNot) {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   // Before there is a second thread.
-  if (!tests::EnterMountNamespace()) tests::no_mounts_errno = errno;
+  tests::no_mounts_errno = tests::EnterMountNamespace();
   return RUN_ALL_TESTS();
 }
