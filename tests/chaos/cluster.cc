@@ -36,9 +36,10 @@ Cluster::~Cluster() {
 }
 
 int Cluster::NodeOfLocalPort(uint16_t port) const {
-  for (int i = 1; i <= size(); ++i) {
+  const uint64_t socket = SocketOfLocalPort(port);
+  for (int i = 1; socket != 0 && i <= size(); ++i) {
     const int pid = of(i).pid.load();
-    if (pid != 0 && OwnsLocalPort(pid, port)) return i;
+    if (pid != 0 && OwnsSocket(pid, socket)) return i;
   }
   return 0;
 }
@@ -100,7 +101,11 @@ bool Cluster::Join(int node) {
 
 void Cluster::Wipe(int node) {
   CHECK(!is_up(node));
-  std::filesystem::remove_all(DirectoryOf(node));
+  // Not the directory, which may be where a disk is.
+  for (const auto& entry :
+       std::filesystem::directory_iterator(DirectoryOf(node))) {
+    std::filesystem::remove_all(entry.path());
+  }
 }
 
 std::string Cluster::DirectoryOf(int node) const {

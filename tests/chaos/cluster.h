@@ -51,7 +51,7 @@ class Cluster {
   bool Join(int node);
   // From the next start on others are told to reach it without its proxy.
   void Move(int node) { of(node).has_moved = true; }
-  // Its data directory is lost. REQUIRES: it is down.
+  // Its data directory is empty again. REQUIRES: it is down.
   void Wipe(int node);
   std::string DirectoryOf(int node) const;
   // Where others reach it: its proxy.
@@ -64,7 +64,7 @@ class Cluster {
   void Resume(int node);
   void BreakConnections(int node) { of(node).proxy->Break(); }
 
-  // Resident memory; 0 if it is down.
+  // Resident memory; 0 if it is down, or has ended by itself.
   uint64_t MemoryBytes(int node) const;
   // What it wrote to stderr until it ended last.
   const std::string& errors(int node) const { return of(node).errors; }

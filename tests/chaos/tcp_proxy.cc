@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -25,6 +25,9 @@ namespace {
 constexpr size_t kWaitingBytesMax = 256 << 10;
 // How often a proxy looks whether it may go on, or should stop.
 constexpr int kLookEveryMs = 5;
+// To find out who connects takes a while, in which nothing is carried.
+constexpr int kAcceptsAtOnce = 4;
+constexpr unsigned kListens = 10;  // TCP_LISTEN, as /proc says it.
 
 sockaddr_in Loopback(uint16_t port) {
   sockaddr_in address = {};
@@ -48,22 +51,23 @@ std::pair<int, uint16_t> Bind(int backlog) {
   return {fd, PortOf(address)};
 }
 
-// The inode of the established connection from `local_port`; 0: none.
-uint64_t InodeOfLocalPort(uint16_t local_port) {
-  for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+}  // namespace
+
+uint64_t SocketOfLocalPort(uint16_t local_port) {
+  // Most sockets of servers are in the first.
+  for (const char* table : {"/proc/net/tcp6", "/proc/net/tcp"}) {
     std::ifstream lines(table);
     std::string line;
     std::getline(lines, line);  // Names of columns.
     while (std::getline(lines, line)) {
-      std::istringstream words(line);
-      std::string number, local, remote, state, skipped;
-      uint64_t inode = 0;
-      words >> number >> local >> remote >> state;
-      for (int i = 0; i < 5; ++i) words >> skipped;
-      words >> inode;
-      const size_t colon = local.rfind(':');
-      if (colon == std::string::npos || state == "0A") continue;  // Listens.
-      if (std::stoul(local.substr(colon + 1), nullptr, 16) == local_port) {
+      unsigned port = 0;
+      unsigned state = 0;
+      unsigned long inode = 0;
+      // number: local:port remote:port state queues timer retries uid timeout
+      if (std::sscanf(line.c_str(),
+                      "%*s %*[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %lu", &port,
+                      &state, &inode) == 3 &&
+          port == local_port && state != kListens && inode != 0) {
         return inode;
       }
     }
@@ -71,12 +75,8 @@ uint64_t InodeOfLocalPort(uint16_t local_port) {
   return 0;
 }
 
-}  // namespace
-
-bool OwnsLocalPort(int pid, uint16_t local_port) {
-  const uint64_t inode = InodeOfLocalPort(local_port);
-  if (inode == 0) return false;
-  const std::string wanted = absl::StrCat("socket:[", inode, "]");
+bool OwnsSocket(int pid, uint64_t socket) {
+  const std::string wanted = absl::StrCat("socket:[", socket, "]");
   std::error_code error;
   for (const auto& file : std::filesystem::directory_iterator(
            absl::StrCat("/proc/", pid, "/fd"), error)) {
@@ -144,7 +144,7 @@ void TcpProxy::Run() {
 }
 
 void TcpProxy::Accept() {
-  while (true) {
+  for (int i = 0; i < kAcceptsAtOnce; ++i) {
     sockaddr_in address = {};
     socklen_t size = sizeof(address);
     const int peer_fd =

@@ -79,8 +79,12 @@ class TcpProxy {
   std::thread thread_;                 // Last: it uses all of the above.
 };
 
-// The socket with this local port on 127.0.0.1 belongs to process `pid`.
-bool OwnsLocalPort(int pid, uint16_t local_port);
+// The socket of an established connection from this port of 127.0.0.1, as
+// /proc names it; 0: none.
+uint64_t SocketOfLocalPort(uint16_t local_port);
+
+// The process has this socket open.
+bool OwnsSocket(int pid, uint64_t socket);
 
 // A port of 127.0.0.1 that was free a moment ago.
 uint16_t FreePort();

@@ -38,7 +38,7 @@ class TcpProxyTest : public testing::Test {
     getsockname(listen_fd_, reinterpret_cast<sockaddr*>(&address), &size);
     proxy_ = std::make_unique<TcpProxy>(
         kNode, ntohs(address.sin_port), cuts_, [](uint16_t port) {
-          return OwnsLocalPort(getpid(), port) ? kPeer : 0;
+          return OwnsSocket(getpid(), SocketOfLocalPort(port)) ? kPeer : 0;
         });
   }
   ~TcpProxyTest() override {
@@ -130,8 +130,9 @@ TEST_F(TcpProxyTest, ANodeThatIsDownRefuses) {
   close(fd);
 }
 
-TEST(OwnsLocalPortTest, TellsWhoseSocketItIs) {
-  EXPECT_FALSE(OwnsLocalPort(getpid(), FreePort()));
+TEST(SocketOfLocalPortTest, IsNoneWhereNobodyIs) {
+  EXPECT_EQ(SocketOfLocalPort(FreePort()), 0u);
+  EXPECT_FALSE(OwnsSocket(getpid(), 1));
 }
 
 }  // namespace
