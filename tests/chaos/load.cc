@@ -18,18 +18,17 @@
 namespace tests {
 namespace {
 
-// One attempt; then the next node is asked.
-constexpr auto kAttemptTimeout = std::chrono::milliseconds(1500);
-// How long one attempt waits for a connection.
-constexpr auto kConnectTimeout = std::chrono::milliseconds(200);
 constexpr int64_t kPauseNsMin = 5'000'000;
-constexpr int64_t kPauseNsMax = 200'000'000;
 constexpr int64_t kSessionTimeoutSeconds = 60;
 constexpr int64_t kKeepAliveEveryNs = 10'000'000'000;
 // Registers are left behind after so many calls, so that each can be judged.
 constexpr uint64_t kCallsPerEpoch = 150;
 
 int64_t NowNs() { return base::SystemClock().MonotonicNanos(); }
+
+std::chrono::system_clock::time_point In(int64_t ns) {
+  return std::chrono::system_clock::now() + std::chrono::nanoseconds(ns);
+}
 
 bool MayTryAgain(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
@@ -61,6 +60,7 @@ class Load::Client {
                         .maps = map::Map::NewStub(channel)});
     }
     node_ = random_.Below(nodes_.size());
+    if (!load_.is_used_[node_].load()) TurnToAnother();
   }
 
   void Run() {
@@ -83,7 +83,8 @@ class Load::Client {
     }
   }
 
-  // Opens a session and its primitives; false: the load was stopped first.
+  // Opens a session and its primitives; false: that failed, or took too long
+  // in a load that was stopped.
   bool Open() {
     v1::OpenSessionRequest request;
     request.mutable_headers()->set_partition_id(partition_);
@@ -192,7 +193,7 @@ class Load::Client {
     int64_t pause_ns = kPauseNsMin;
     while (ok_) {
       grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + kAttemptTimeout);
+      context.set_deadline(In(load_.options_.attempt_timeout_ns));
       const int64_t sent_ns = NowNs();
       const auto [stub, call] = method(nodes_[node_]);
       response.Clear();
@@ -223,14 +224,20 @@ class Load::Client {
         return false;
       }
       load_.sent_again_.fetch_add(1);
-      node_ = (node_ + 1) % nodes_.size();
+      TurnToAnother();
       Pause(pause_ns);
       // gRPC notices a new connection only while somebody waits in it.
-      nodes_[node_].channel->WaitForConnected(std::chrono::system_clock::now() +
-                                              kConnectTimeout);
-      pause_ns = std::min(2 * pause_ns, kPauseNsMax);
+      nodes_[node_].channel->WaitForConnected(In(load_.options_.pause_ns_max));
+      pause_ns = std::min(2 * pause_ns, load_.options_.pause_ns_max);
     }
     return false;
+  }
+
+  void TurnToAnother() {
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      node_ = (node_ + 1) % nodes_.size();
+      if (load_.is_used_[node_].load()) return;
+    }
   }
 
   void Pause(int64_t ns) {
@@ -356,7 +363,10 @@ class Load::Client {
 };
 
 Load::Load(const LoadOptions& options)
-    : options_(options), partitions_(options.partitions) {
+    : options_(options),
+      is_used_(options.addresses.size()),
+      partitions_(options.partitions) {
+  for (std::atomic<bool>& is_used : is_used_) is_used.store(true);
   base::Random random(options.seed);
   for (uint32_t partition = 1; partition <= options.partitions; ++partition) {
     for (int i = 0; i < options.clients_per_partition; ++i) {
@@ -381,14 +391,20 @@ void Load::Stop() {
 }
 
 std::vector<int64_t> Load::TimeToWrite(int64_t timeout_ns) {
+  std::vector<uint32_t> all;
+  for (uint32_t i = 1; i <= options_.partitions; ++i) all.push_back(i);
+  return TimeToWrite(all, timeout_ns);
+}
+
+std::vector<int64_t> Load::TimeToWrite(const std::vector<uint32_t>& partitions,
+                                       int64_t timeout_ns) {
   const int64_t started_ns = NowNs();
-  std::vector<int64_t> took(partitions_.size(), -1);
+  std::vector<int64_t> took(partitions.size(), -1);
   size_t missing = took.size();
   const auto all_written = [&] {
     for (size_t i = 0; i < took.size(); ++i) {
-      if (took[i] >= 0 || partitions_[i].last_write_ns.load() < started_ns) {
-        continue;
-      }
+      const PartitionState& state = partitions_[partitions[i] - 1];
+      if (took[i] >= 0 || state.last_write_ns.load() < started_ns) continue;
       took[i] = NowNs() - started_ns;
       --missing;
     }
@@ -403,7 +419,6 @@ std::vector<std::string> Load::Check() {
   std::vector<std::string> problems = registers_.Check();
   // A session of its own in each partition reads what there is now.
   for (uint32_t partition = 1; partition <= options_.partitions; ++partition) {
-    stop_.store(false);
     Client judge(*this, partition, 1'000'000, options_.seed);
     int64_t shared = 0;
     if (!judge.Open()) {
@@ -429,7 +444,6 @@ std::vector<std::string> Load::Check() {
                                       " behind ", shared, " increments"));
     }
   }
-  stop_.store(true);
   base::MutexLock lock(mu_);
   problems.insert(problems.end(), problems_.begin(), problems_.end());
   return problems;

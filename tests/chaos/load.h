@@ -24,6 +24,10 @@ struct LoadOptions {
   std::vector<std::string> addresses;  // Of all nodes: "host:port".
   uint32_t partitions = 1;
   int clients_per_partition = 2;
+  // One attempt; then the next node is asked, after a pause that grows up to
+  // this.
+  int64_t attempt_timeout_ns = 1'500'000'000;
+  int64_t pause_ns_max = 200'000'000;
   uint64_t seed = 1;
 };
 
@@ -36,9 +40,18 @@ class Load {
   // Ends the clients, each behind the answer it waits for.
   void Stop();
 
+  // Whether clients turn to a node from now on; at first they do to all. It is
+  // counted from 1, as they are in `addresses`. At least one must be left.
+  void Use(int node, bool use) {
+    is_used_[static_cast<size_t>(node) - 1].store(use);
+  }
+
   // Waits until a write that was sent behind this call is acknowledged in each
   // partition, and returns how long each took; -1: not within `timeout_ns`.
   std::vector<int64_t> TimeToWrite(int64_t timeout_ns);
+  // The same of these partitions, in their order.
+  std::vector<int64_t> TimeToWrite(const std::vector<uint32_t>& partitions,
+                                   int64_t timeout_ns);
 
   // Compares everything clients were told with what is there now. A line for
   // each thing that is wrong. REQUIRES: stopped.
@@ -55,6 +68,7 @@ class Load {
   const LoadOptions options_;
   RegisterHistory registers_;
   std::atomic<bool> stop_{false};
+  std::vector<std::atomic<bool>> is_used_;  // By position in the addresses.
   std::atomic<uint64_t> acknowledged_{0};
   std::atomic<uint64_t> sent_again_{0};
   struct PartitionState {

@@ -1,15 +1,23 @@
 // chaos runs a cluster of real processes under load, breaks a minority of it in
-// one way after the other, and judges what clients were told: nothing
-// acknowledged is lost or applied twice, registers are linearizable, and each
-// partition takes writes again soon after the last fault has ended.
+// one way after the other and changes its members, and judges what clients were
+// told: nothing acknowledged is lost or applied twice, registers are
+// linearizable, and each partition takes writes again soon after the last fault
+// has ended.
 //
 //   bazel run //tests/chaos -- --minutes=60 --nodes=5 --partitions=16
+//
+// Or it measures, under the same load, for how long a partition takes no writes
+// when its leader goes, and judges the same:
+//
+//   bazel run //tests/chaos -- --kills=100 --nodes=3
+//   bazel run //tests/chaos -- --transfers=100 --nodes=3
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
-#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,14 +26,18 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
-#include "base/random.h"
-#include "base/wait_until.h"
+#include "tests/chaos/chaos.h"
 #include "tests/chaos/cluster.h"
+#include "tests/chaos/faults.h"
+#include "tests/chaos/handover.h"
 #include "tests/chaos/load.h"
+#include "tests/chaos/members.h"
 #include "tests/server_fixture.h"
+#include "tests/small_disk.h"
 
 ABSL_FLAG(double, minutes, 1, "How long things go wrong.");
 ABSL_FLAG(int, nodes, 3, "Nodes of the cluster.");
+ABSL_FLAG(int, spares, 2, "Fresh nodes that take the places of others.");
 ABSL_FLAG(uint32_t, partitions, 4, "Partitions, each on all nodes.");
 ABSL_FLAG(int, clients, 2, "Clients of each partition.");
 ABSL_FLAG(uint64_t, seed, 1, "Of what goes wrong, and when.");
@@ -36,203 +48,36 @@ ABSL_FLAG(
 ABSL_FLAG(std::vector<std::string>, server_flags, {},
           "More flags of every server, such as "
           "--log_behind_bytes_max=64KiB to have images sent.");
-ABSL_FLAG(std::string, faults, "kill,stop,pause,cut,one-way,break",
-          "What may go wrong.");
+ABSL_FLAG(std::vector<std::string>, faults,
+          std::vector<std::string>({"kill", "stop", "pause", "cut", "one-way",
+                                    "break", "disk", "member", "member"}),
+          "What may go wrong; who is named twice comes twice as often.");
+ABSL_FLAG(int, kills, 0,
+          "Instead of that: kill a node that leads, so many times, and measure "
+          "until each partition that it led takes a write.");
+ABSL_FLAG(int, transfers, 0,
+          "Instead of that: have another node lead a partition, so many "
+          "times, and measure until it takes a write.");
 
 namespace tests {
 namespace {
 
-constexpr int64_t kMillis = 1'000'000;
-constexpr int64_t kSeconds = 1'000 * kMillis;
+constexpr int64_t kSeconds = 1'000'000'000;
 
 int64_t NowNs() { return base::SystemClock().MonotonicNanos(); }
 
-// The chaos lets time pass: that is what it does.
-void Wait(int64_t ns) {
-  const auto wait_ns = static_cast<uint64_t>(ns);
-  base::WaitUntil([] { return false; },
-                  {.timeout_ns = wait_ns, .look_every_ns = wait_ns});
-}
-
-double Percentile(std::vector<int64_t> values, double p) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const auto last = static_cast<double>(values.size() - 1);
-  return static_cast<double>(values[static_cast<size_t>(p * last)]) / 1e6;
-}
-
-class Chaos {
- public:
-  Chaos(Cluster& cluster, Load& load, uint64_t seed)
-      : cluster_(cluster), load_(load), random_(seed) {}
-
-  // One fault from its begin to its end, and what follows. False: a promise
-  // was broken.
-  bool Round() {
-    ++rounds_;
-    const std::vector<int> victims = DrawVictims();
-    const std::string fault = DrawFault();
-    std::string what = fault;
-    for (int victim : victims) absl::StrAppend(&what, " ", victim);
-    const std::function<bool()> end = Begin(fault, victims);
-    Wait(static_cast<int64_t>(random_.Between(200, 4000)) * kMillis);
-    if (!end()) {
-      std::printf("round %d: %s: a node did not come back\n", rounds_,
-                  what.c_str());
-      for (int victim : victims) {
-        std::printf("%s\n", cluster_.errors(victim).c_str());
-      }
-      return false;
-    }
-    const int64_t limit_ns = absl::GetFlag(FLAGS_limit_ms) * kMillis;
-    const std::vector<int64_t> took = load_.TimeToWrite(60 * kSeconds);
-    bool ok = true;
-    for (size_t i = 0; i < took.size(); ++i) {
-      to_write_.push_back(took[i]);
-      if (took[i] >= 0 && took[i] <= limit_ns) continue;
-      ++late_;
-      std::printf("round %d: %s: partition %zu took %.0f ms to write again\n",
-                  rounds_, what.c_str(), i + 1,
-                  static_cast<double>(took[i]) / 1e6);
-      ok = ok && took[i] >= 0;
-    }
-    return ok;
-  }
-
-  void Print(int64_t elapsed_ns) const {
-    std::string memory;
-    for (int i = 1; i <= cluster_.size(); ++i) {
-      absl::StrAppend(&memory, i > 1 ? " " : "", cluster_.MemoryBytes(i) >> 20);
-    }
-    std::printf(
-        "%5.1f min  %d faults  %llu acknowledged  %llu sent again  to write: "
-        "median %.0f p99 %.0f max %.0f ms, %d late  MiB: %s\n",
-        static_cast<double>(elapsed_ns) / 60e9, rounds_,
-        static_cast<unsigned long long>(load_.acknowledged()),
-        static_cast<unsigned long long>(load_.sent_again()),
-        Percentile(to_write_, 0.5), Percentile(to_write_, 0.99),
-        Percentile(to_write_, 1), late_, memory.c_str());
-    std::fflush(stdout);
-  }
-
-  int late() const { return late_; }
-
- private:
-  // A minority; of a sole node, that one.
-  std::vector<int> DrawVictims() {
-    std::vector<int> nodes;
-    for (int i = 1; i <= cluster_.size(); ++i) nodes.push_back(i);
-    for (size_t i = nodes.size(); i > 1; --i) {
-      std::swap(nodes[i - 1], nodes[random_.Below(i)]);
-    }
-    const auto most = static_cast<uint64_t>((cluster_.size() - 1) / 2);
-    nodes.resize(most == 0 ? 1 : random_.Between(1, most));
-    return nodes;
-  }
-
-  std::string DrawFault() {
-    const std::string all = absl::GetFlag(FLAGS_faults);
-    std::vector<std::string> faults;
-    for (size_t begin = 0; begin <= all.size();) {
-      const size_t comma = std::min(all.find(',', begin), all.size());
-      faults.push_back(all.substr(begin, comma - begin));
-      begin = comma + 1;
-    }
-    return faults[random_.Below(faults.size())];
-  }
-
-  // Begins the fault and returns what ends it.
-  std::function<bool()> Begin(const std::string& fault,
-                              const std::vector<int>& victims) {
-    const auto each = [victims](std::function<void(int)> action) {
-      for (int victim : victims) action(victim);
-    };
-    if (fault == "kill" || fault == "stop") {
-      each([&](int node) {
-        fault == "kill" ? cluster_.Kill(node) : cluster_.Stop(node);
-      });
-      return [this, victims] {
-        bool ok = true;
-        for (int node : victims) ok = cluster_.Restart(node) && ok;
-        return ok;
-      };
-    }
-    if (fault == "pause") {
-      each([this](int node) { cluster_.Pause(node); });
-      return [this, each] {
-        each([this](int node) { cluster_.Resume(node); });
-        return true;
-      };
-    }
-    if (fault == "break") {
-      each([this](int node) { cluster_.BreakConnections(node); });
-      return [] { return true; };
-    }
-    // "cut": from everybody else. "one-way": in one direction.
-    const bool outwards = random_.OneIn(2);
-    for (int victim : victims) {
-      for (int other = 1; other <= cluster_.size(); ++other) {
-        if (std::find(victims.begin(), victims.end(), other) != victims.end()) {
-          continue;
-        }
-        if (fault == "cut") {
-          cluster_.cuts().CutBoth(victim, other);
-        } else if (outwards) {
-          cluster_.cuts().Cut(victim, other);
-        } else {
-          cluster_.cuts().Cut(other, victim);
-        }
-      }
-    }
-    return [this] {
-      cluster_.cuts().HealAll();
-      return true;
-    };
-  }
-
-  Cluster& cluster_;
-  Load& load_;
-  base::Random random_;
-  int rounds_ = 0;
-  int late_ = 0;
-  std::vector<int64_t> to_write_;
-};
-
-int Run() {
-  TempDir directory;
-  std::vector<std::string> arguments = {"--checkpoint_log_bytes=4MiB",
-                                        "--checkpoint_interval=5s",
-                                        "--log_keep_bytes=2MiB"};
-  for (const std::string& flag : absl::GetFlag(FLAGS_server_flags)) {
-    arguments.push_back(flag);
-  }
-  Cluster cluster({.nodes = absl::GetFlag(FLAGS_nodes),
-                   .partitions = absl::GetFlag(FLAGS_partitions),
-                   .directory = directory.path(),
-                   .arguments = arguments});
-  for (int i = 1; i <= cluster.size(); ++i) {
-    std::filesystem::create_directories(absl::StrCat(directory.path(), "/", i));
-  }
-  if (!cluster.Start()) {
-    for (int i = 1; i <= cluster.size(); ++i) {
-      std::printf("node %d: %s\n", i, cluster.errors(i).c_str());
-    }
-    return 1;
-  }
-  Load load({.addresses = cluster.addresses(),
-             .partitions = absl::GetFlag(FLAGS_partitions),
-             .clients_per_partition = absl::GetFlag(FLAGS_clients),
-             .seed = absl::GetFlag(FLAGS_seed)});
-  load.Start();
-  bool ok = true;
-  for (int64_t took : load.TimeToWrite(60 * kSeconds)) ok = ok && took >= 0;
-  if (!ok) std::printf("the cluster takes no writes\n");
-
-  Chaos chaos(cluster, load, absl::GetFlag(FLAGS_seed));
+// Until the time is over, or a promise was broken.
+bool RunChaos(Cluster& cluster, Load& load, Members& members, SmallDisks& disks,
+              const std::vector<std::string>& faults) {
+  Chaos chaos({.faults = faults,
+               .limit_ns = absl::GetFlag(FLAGS_limit_ms) * (kSeconds / 1000),
+               .seed = absl::GetFlag(FLAGS_seed)},
+              cluster, load, members, disks);
   const int64_t started_ns = NowNs();
   int64_t printed_ns = started_ns;
   const auto length_ns =
       static_cast<int64_t>(absl::GetFlag(FLAGS_minutes) * 60e9);
+  bool ok = true;
   while (ok && NowNs() - started_ns < length_ns) {
     ok = chaos.Round();
     if (NowNs() - printed_ns >= 60 * kSeconds) {
@@ -242,14 +87,99 @@ int Run() {
   }
   load.Stop();
   chaos.Print(NowNs() - started_ns);
+  chaos.PrintKinds();
+  if (chaos.late() > 0) std::printf("%d late\n", chaos.late());
+  return ok && chaos.late() == 0;
+}
+
+// Gives a minority of the nodes a disk that can be filled, where that can be
+// made: `no_mounts_errno` is 0.
+SmallDisks MakeDisks(const std::string& directory, int no_mounts_errno,
+                     std::vector<std::string>& faults) {
+  SmallDisks disks;
+  const auto disk = std::find(faults.begin(), faults.end(), "disk");
+  if (disk == faults.end()) return disks;
+  if (no_mounts_errno != 0) {
+    std::printf("skipped: disk: no mount namespace here: %s\n",
+                strerror(no_mounts_errno));
+    faults.erase(std::remove(faults.begin(), faults.end(), "disk"),
+                 faults.end());
+    return disks;
+  }
+  const int minority = std::max(1, (absl::GetFlag(FLAGS_nodes) - 1) / 2);
+  for (int node = 1; node <= minority; ++node) {
+    const std::string path = absl::StrCat(directory, "/", node);
+    disks[node] = std::make_unique<SmallDisk>(path + ".disk", "1g");
+    std::filesystem::create_directory(path + ".disk/data");
+    std::filesystem::create_directory_symlink(path + ".disk/data", path);
+  }
+  return disks;
+}
+
+int Run(int no_mounts_errno) {
+  TempDir directory;
+  const int kills = absl::GetFlag(FLAGS_kills);
+  const int transfers = absl::GetFlag(FLAGS_transfers);
+  const bool measures = kills > 0 || transfers > 0;
+  std::vector<std::string> faults = absl::GetFlag(FLAGS_faults);
+  if (measures) faults.clear();
+  SmallDisks disks = MakeDisks(directory.path(), no_mounts_errno, faults);
+  std::vector<std::string> arguments;
+  if (!measures) {
+    arguments = {"--checkpoint_log_bytes=4MiB", "--checkpoint_interval=5s",
+                 "--log_keep_bytes=2MiB", "--disk_reserve=32MiB"};
+  }
+  for (const std::string& flag : absl::GetFlag(FLAGS_server_flags)) {
+    arguments.push_back(flag);
+  }
+  Cluster cluster({.nodes = absl::GetFlag(FLAGS_nodes),
+                   .joiners = measures ? 0 : absl::GetFlag(FLAGS_spares),
+                   .partitions = absl::GetFlag(FLAGS_partitions),
+                   .directory = directory.path(),
+                   .arguments = arguments});
+  for (int i = 1; i <= cluster.size(); ++i) {
+    if (disks.contains(i)) continue;
+    std::filesystem::create_directories(absl::StrCat(directory.path(), "/", i));
+  }
+  if (!cluster.Start()) {
+    for (int i = 1; i <= cluster.size(); ++i) {
+      std::printf("node %d: %s\n", i, cluster.errors(i).c_str());
+    }
+    return 1;
+  }
+  LoadOptions load_options = {
+      .addresses = cluster.addresses(),
+      .partitions = absl::GetFlag(FLAGS_partitions),
+      .clients_per_partition = absl::GetFlag(FLAGS_clients),
+      .seed = absl::GetFlag(FLAGS_seed)};
+  if (measures) {
+    // How patient clients are should not be what is measured.
+    load_options.attempt_timeout_ns = kSeconds / 4;
+    load_options.pause_ns_max = kSeconds / 50;
+  }
+  Load load(load_options);
+  Members members({.members = absl::GetFlag(FLAGS_nodes),
+                   .partitions = absl::GetFlag(FLAGS_partitions),
+                   .seed = absl::GetFlag(FLAGS_seed)},
+                  cluster, load);
+  load.Start();
+  bool ok = true;
+  for (int64_t took : load.TimeToWrite(60 * kSeconds)) ok = ok && took >= 0;
+  if (!ok) std::printf("the cluster takes no writes\n");
+
+  Handover handover(cluster, load, absl::GetFlag(FLAGS_seed));
+  if (kills > 0) ok = ok && handover.Kills(kills);
+  if (transfers > 0) ok = ok && handover.Transfers(transfers);
+  if (!measures) ok = ok && RunChaos(cluster, load, members, disks, faults);
+
+  load.Stop();
   const std::vector<std::string> problems = load.Check();
   for (const std::string& problem : problems) {
     std::printf("WRONG: %s\n", problem.c_str());
   }
-  ok = ok && problems.empty();
-  std::printf("%s, %d late\n", ok ? "nothing lost, nothing doubled" : "BROKEN",
-              chaos.late());
-  return ok && chaos.late() == 0 ? 0 : 1;
+  std::printf("%s\n",
+              problems.empty() ? "nothing lost, nothing doubled" : "BROKEN");
+  return ok && problems.empty() ? 0 : 1;
 }
 
 }  // namespace
@@ -259,5 +189,9 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "breaks a cluster of real processes under load and judges it");
   absl::ParseCommandLine(argc, argv);
-  return tests::Run();
+  // A line is seen when it is printed, also through a pipe.
+  setvbuf(stdout, nullptr, _IOLBF, 0);
+  // Before there is a second thread.
+  const int no_mounts_errno = tests::EnterMountNamespace();
+  return tests::Run(no_mounts_errno);
 }
