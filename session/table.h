@@ -81,6 +81,11 @@ class Table final : public TableBase {
   void ScanFrom(const Key& key, Visit visit) const;
   template <class Visit>
   void ScanAfter(const Key& key, Visit visit) const;
+  // The same in descending order, from the last key, or the last below `key`.
+  template <class Visit>
+  void ScanDown(Visit visit) const;
+  template <class Visit>
+  void ScanDownBefore(const Key& key, Visit visit) const;
 
  private:
   class Store;
@@ -95,6 +100,8 @@ class Table final : public TableBase {
   void Alter(Node& node, Action&& action);
   template <class Iterator, class Visit>
   void Walk(Iterator from, Visit& visit) const;
+  template <class Iterator, class Visit>
+  void WalkDown(Iterator end, Visit& visit) const;
 
   std::shared_ptr<Store> store_;  // Never null.
 };
@@ -352,10 +359,31 @@ void Table<Key, Row>::ScanAfter(const Key& key, Visit visit) const {
 }
 
 template <class Key, class Row>
+template <class Visit>
+void Table<Key, Row>::ScanDown(Visit visit) const {
+  WalkDown(store_->rows.end(), visit);
+}
+
+template <class Key, class Row>
+template <class Visit>
+void Table<Key, Row>::ScanDownBefore(const Key& key, Visit visit) const {
+  WalkDown(store_->rows.lower_bound(typename Store::Probe(key)), visit);
+}
+
+template <class Key, class Row>
 template <class Iterator, class Visit>
 void Table<Key, Row>::Walk(Iterator from, Visit& visit) const {
   for (auto it = from; it != store_->rows.end(); ++it) {
     const Node& node = *it->node;
+    if (!visit(node.key, node.row)) return;
+  }
+}
+
+template <class Key, class Row>
+template <class Iterator, class Visit>
+void Table<Key, Row>::WalkDown(Iterator end, Visit& visit) const {
+  for (auto it = end; it != store_->rows.begin();) {
+    const Node& node = *(--it)->node;
     if (!visit(node.key, node.row)) return;
   }
 }

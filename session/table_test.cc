@@ -162,6 +162,28 @@ TEST_F(TableTest, ScansStartAtAKeyOrBehindItAndStop) {
   EXPECT_EQ(seen, "");
 }
 
+TEST_F(TableTest, ScansGoDownFromTheEndOrFromBelowAKey) {
+  TextTable table(set_, TableId::kMap, 7);
+  std::string seen;
+  const auto until_b = [&seen](const std::string& key, const TextRow&) {
+    seen += key;
+    return key != "b";
+  };
+  table.ScanDown(until_b);
+  EXPECT_EQ(seen, "");
+  for (const char* key : {"a", "b", "c", "d"}) table.Insert(key, {});
+  table.ScanDown(until_b);
+  EXPECT_EQ(std::exchange(seen, ""), "dcb");
+  table.ScanDownBefore("d", until_b);
+  EXPECT_EQ(std::exchange(seen, ""), "cb");
+  table.ScanDownBefore("cc", until_b);
+  EXPECT_EQ(std::exchange(seen, ""), "cb");
+  table.ScanDownBefore("b", until_b);
+  EXPECT_EQ(std::exchange(seen, ""), "a");
+  table.ScanDownBefore("a", until_b);
+  EXPECT_EQ(seen, "");
+}
+
 // --- Checkpoints ------------------------------------------------------------
 
 TEST_F(TableTest, ACutIsWhatChangedSinceTheLast) {
