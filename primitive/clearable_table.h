@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -66,6 +67,9 @@ class ClearableTable {
     session::TableId row_table{};
     session::TableId clear_table{};
     Event (*removed)(const Key& key, const Row& row) = nullptr;
+    // If given: a dead row is about to go. Not called for rows that go with
+    // Clear itself: then rows() is empty behind it.
+    std::function<void(const Key& key, const Row& row)> reaped = nullptr;
   };
   ClearableTable(session::TableSet& tables, session::PrimitiveId owner,
                  const Config& config)
@@ -236,6 +240,7 @@ void ClearableTable<Key, Row>::Reap(Context& context, const Key& key) {
     Event event = config_.removed(key, row);
     context.Publish(clear, event.key, std::move(event.output));
   }
+  if (config_.reaped) config_.reaped(key, row);
   rows_.Erase(key);
   if (--dead_ == 0) Finish(context);
 }

@@ -2,6 +2,7 @@
 
 #include "primitive/counter.h"
 #include "primitive/countermap.h"
+#include "primitive/indexedmap.h"
 #include "primitive/lock.h"
 #include "primitive/map.h"
 #include "primitive/multimap.h"
@@ -14,6 +15,7 @@ const session::Registry& BuiltinRegistry() {
   static const auto* const registry = new session::Registry({
       CounterType(),
       CounterMapType(),
+      IndexedMapType(),
       LockType(),
       MapType(),
       MultiMapType(),

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "atomix/multiraft/counter/v1/service.pb.h"
 #include "atomix/multiraft/countermap/v1/service.pb.h"
+#include "atomix/multiraft/indexedmap/v1/service.pb.h"
 #include "atomix/multiraft/lock/v1/service.pb.h"
 #include "atomix/multiraft/map/v1/service.pb.h"
 #include "atomix/multiraft/multimap/v1/service.pb.h"
@@ -33,6 +34,7 @@ using ::session::PrimitiveType;
 const ServiceDescriptor* FindService(const PrimitiveType& type) {
   atomix::multiraft::counter::v1::GetRequest::descriptor();
   atomix::multiraft::countermap::v1::GetRequest::descriptor();
+  atomix::multiraft::indexedmap::v1::GetRequest::descriptor();
   atomix::multiraft::lock::v1::GetRequest::descriptor();
   atomix::multiraft::map::v1::GetRequest::descriptor();
   atomix::multiraft::multimap::v1::GetRequest::descriptor();
@@ -120,6 +122,8 @@ TEST(RegistryTest, TypeStringsAreUniqueAndKnown) {
       {"atomix.multiraft.counter.v1.Counter", "counter"},
       {"atomix.runtime.countermap.v1.CounterMap", "countermap"},
       {"atomix.multiraft.countermap.v1.CounterMap", "countermap"},
+      {"atomix.runtime.indexedmap.v1.IndexedMap", "indexedmap"},
+      {"atomix.multiraft.indexedmap.v1.IndexedMap", "indexedmap"},
       {"atomix.runtime.lock.v1.Lock", "lock"},
       {"atomix.multiraft.lock.v1.Lock", "lock"},
       {"atomix.runtime.map.v1.Map", "map"},

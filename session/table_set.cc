@@ -104,6 +104,18 @@ absl::string_view NameOf(TableId table) {
       return "multimap";
     case TableId::kMultiMapClear:
       return "multimap clear";
+    case TableId::kIndexedMap:
+      return "indexedmap";
+    case TableId::kIndexedMapState:
+      return "indexedmap state";
+    case TableId::kIndexedMapClear:
+      return "indexedmap clear";
+    case TableId::kList:
+      return "list";
+    case TableId::kListState:
+      return "list state";
+    case TableId::kListClear:
+      return "list clear";
   }
   return "";
 }

@@ -66,6 +66,13 @@ enum class TableId : uint16_t {
   kMultiMap = 34,
   kMultiMapClear = 35,
   // 40-47: indexedmap and list.
+  // 32-39: set and multimap.
+  kIndexedMap = 40,
+  kIndexedMapState = 41,
+  kIndexedMapClear = 42,
+  kList = 43,
+  kListState = 44,
+  kListClear = 45,
 };
 
 // For people: "sessions". Empty: no such table.
