@@ -14,6 +14,7 @@
 // apply.
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -75,7 +76,20 @@ struct Pieces {
   Histogram lengths;
   uint64_t longest_ns = 0;
   uint64_t longest_cpu_ns = 0;  // Others of the machine left aside.
+  uint64_t kernel_ns = 0;       // Of those.
+  int64_t faults = 0;           // Pages mapped by the same piece.
 };
+
+rusage ThreadUsage() {
+  rusage usage = {};
+  CHECK_EQ(getrusage(RUSAGE_THREAD, &usage), 0);
+  return usage;
+}
+
+uint64_t KernelNs(const rusage& usage) {
+  return static_cast<uint64_t>(usage.ru_stime.tv_sec) * 1'000'000'000 +
+         static_cast<uint64_t>(usage.ru_stime.tv_usec) * 1'000;
+}
 
 uint64_t ThreadCpuNs() {
   timespec now = {};
@@ -113,16 +127,22 @@ class TimedExecutor : public partition::Executor {
   void Run(absl::AnyInvocable<void()>& task) {
     kind_ = Kind::kTurn;
     const int64_t start = NowNs();
+    const rusage before = ThreadUsage();
     const uint64_t start_cpu = ThreadCpuNs();
     task();
     task = nullptr;
     const uint64_t took_cpu = ThreadCpuNs() - start_cpu;
+    const rusage after = ThreadUsage();
     const auto took = static_cast<uint64_t>(NowNs() - start);
     base::MutexLock lock(mu_);
     Pieces& pieces = pieces_[static_cast<size_t>(kind_)];
     pieces.lengths.Add(took);
     pieces.longest_ns = std::max(pieces.longest_ns, took);
-    pieces.longest_cpu_ns = std::max(pieces.longest_cpu_ns, took_cpu);
+    if (took_cpu > pieces.longest_cpu_ns) {
+      pieces.longest_cpu_ns = took_cpu;
+      pieces.kernel_ns = KernelNs(after) - KernelNs(before);
+      pieces.faults = after.ru_minflt - before.ru_minflt;
+    }
   }
 
   server::Worker& worker_;
@@ -303,12 +323,12 @@ void Print(const std::string& what, double seconds, uint64_t writes,
     const Pieces& pieces = all[kind];
     if (pieces.lengths.count() == 0) continue;
     absl::PrintF(
-        "  %-22s %8u pieces, p50 %.3f ms, p99.9 %.3f ms, longest %.3f ms, of "
-        "CPU %.3f ms\n",
+        "  %-22s %8u pieces, p50 %.3f ms, p99.9 %.3f ms, longest %.3f ms; of "
+        "CPU %.3f ms (kernel %.3f, %d faults)\n",
         kKindNames[kind], pieces.lengths.count(),
         Millis(pieces.lengths.Percentile(0.5)),
         Millis(pieces.lengths.Percentile(0.999)), Millis(pieces.longest_ns),
-        Millis(pieces.longest_cpu_ns));
+        Millis(pieces.longest_cpu_ns), Millis(pieces.kernel_ns), pieces.faults);
   }
 }
 
