@@ -35,6 +35,11 @@ void Perforate(std::string& bytes, uint64_t synced, base::Random& random) {
             bytes.begin() + static_cast<ptrdiff_t>(end), '\0');
 }
 
+// The file has the length that was allocated, and its bytes did not arrive.
+void Lengthen(std::string& bytes, base::Random& random) {
+  bytes.resize(bytes.size() + random.Below(100 << 10), '\0');
+}
+
 // How much of a file's unsynced tail a power cut leaves.
 uint64_t Surviving(uint64_t size, uint64_t synced, base::Random& random) {
   switch (random.Below(3)) {
@@ -194,6 +199,9 @@ void CrashModel::WriteCrashImage(const std::string& from, const std::string& to,
     // needs a power cut within one sync of a few hundred bytes.
     if (FileKindOf(path) == FileKind::kLog && random.OneIn(3)) {
       Perforate(bytes, file->synced_size, random);
+    }
+    if (FileKindOf(path) == FileKind::kLog && random.OneIn(2)) {
+      Lengthen(bytes, random);
     }
     WriteFile(to + path.substr(from.size()), bytes);
   }

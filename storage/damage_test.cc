@@ -23,6 +23,7 @@
 #include "storage/records.h"
 #include "storage/store.h"
 #include "storage/test_directory.h"
+#include "storage/wal_tail.h"
 
 namespace storage {
 namespace {
@@ -120,6 +121,7 @@ class DamageTest : public ::testing::Test {
     fs::remove_all(directory_);
     fs::rename(killed, directory_);
     ASSERT_GE(Logs().size(), 2u);
+    ASSERT_OK(CutUnwrittenTails(directory_ + "/db"));
   }
 
   // The write-ahead logs, oldest first.
@@ -245,6 +247,32 @@ TEST_F(DamageTest, TornTailOpensWithEverythingAcknowledged) {
   EXPECT_EQ(stored.entries.size(), 10u);
 }
 
+// The same in a log that was allocated ahead, of a node with peers and behind a
+// power cut: a doubt would keep it down (P31), and there is none.
+TEST_F(DamageTest, TornTailInAllocatedSpaceOpensToo) {
+  const auto open = [this](bool same_boot) {
+    StoreOptions options = Options(directory_);
+    options.identity.mode = "cluster";
+    options.same_boot = same_boot;
+    return Store::Open(std::move(options));
+  };
+  {
+    ASSERT_OK_AND_ASSIGN(auto store, open(true));
+    ASSERT_OK(store->CreatePartition(kOne, OneVoter()));
+    Append(*store, 10, 500);
+  }
+  const fs::path log = Logs().back();
+  std::ifstream in(log, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  in.close();
+  std::ofstream out(log, std::ios::binary | std::ios::app);
+  out << bytes.substr(0, 30) << std::string(200'000, '\0');
+  out.close();
+  ASSERT_OK_AND_ASSIGN(auto store, open(false));
+  ASSERT_OK_AND_ASSIGN(auto stored, store->LoadPartition(kOne));
+  EXPECT_EQ(stored.entries.size(), 10u);
+}
+
 TEST_F(DamageTest, FlippedBitInATableIsDataLossThatNamesIt) {
   Write(100, 2000);
   Write(1);  // A restart writes tables of what was in the log.
@@ -315,8 +343,7 @@ TEST_F(DamageTest, DamagedWatermarkIsRefused) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("watermark")));
 }
 
-// --- Behind a watermark that is old, as a power cut leaves it
-// -----------------
+// --- Behind a watermark that is old, as a power cut leaves it ----------------
 
 class OldMarkTest : public DamageTest {
  protected:

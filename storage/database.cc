@@ -21,6 +21,7 @@
 #include "storage/rocks_log.h"
 #include "storage/rocks_status.h"
 #include "storage/synced_claims.h"
+#include "storage/wal_tail.h"
 
 namespace storage {
 
@@ -382,6 +383,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
   database->env_ = std::make_unique<DatabaseEnv>(options);
   rocksdb::DBOptions db_options =
       MakeDbOptions(options, database->env_.get(), database->log_);
+  RETURN_IF_ERROR(CutUnwrittenTails(options.directory));
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::Status status = rocksdb::DB::Open(

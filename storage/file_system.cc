@@ -252,6 +252,15 @@ int64_t FileSystem::oldest_call_started_ns() const {
   return oldest;
 }
 
+rocksdb::FileOptions FileSystem::OptimizeForLogWrite(
+    const rocksdb::FileOptions& options,
+    const rocksdb::DBOptions& db_options) const {
+  rocksdb::FileOptions log =
+      FileSystemWrapper::OptimizeForLogWrite(options, db_options);
+  log.fallocate_with_keep_size = false;
+  return log;
+}
+
 IOStatus FileSystem::NewWritableFile(const std::string& path,
                                      const FileOptions& options,
                                      std::unique_ptr<FSWritableFile>* result,

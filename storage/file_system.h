@@ -7,8 +7,8 @@
 // - a full disk is a plain error, not one that RocksDB tries to recover from by
 //   itself (D5);
 // - it counts, and knows since when its oldest unfinished call is under way,
-// for
-//   a watchdog that must not take a lock;
+//   for a watchdog that must not take a lock;
+// - write-ahead logs have their full length from the beginning (wal_tail.h);
 // - tests can make any call fail.
 //
 // Internal to storage/. Thread-safe.
@@ -54,10 +54,13 @@ class FileSystem : public rocksdb::FileSystemWrapper {
   // if there is none. Lock-free.
   int64_t oldest_call_started_ns() const;
 
-  // --- rocksdb::FileSystem
-  // ------------------------------------------------------
+  // --- rocksdb::FileSystem ---------------------------------------------------
 
   const char* Name() const override { return "MultiraftFileSystem"; }
+
+  rocksdb::FileOptions OptimizeForLogWrite(
+      const rocksdb::FileOptions& options,
+      const rocksdb::DBOptions& db_options) const override;
 
   rocksdb::IOStatus NewWritableFile(
       const std::string& path, const rocksdb::FileOptions& options,
