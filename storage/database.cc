@@ -43,10 +43,10 @@ constexpr const char* kFamilyNames[kFamilyCount] = {"log", "image", "meta"};
 
 class Listener : public rocksdb::EventListener {
  public:
-  Listener(std::function<void(absl::Status)> on_background_error,
-           std::function<void()> on_log_switch)
-      : on_background_error_(std::move(on_background_error)),
-        on_log_switch_(std::move(on_log_switch)) {}
+  explicit Listener(const DatabaseOptions& options)
+      : on_background_error_(options.on_background_error),
+        on_log_switch_(options.on_log_switch),
+        on_log_compacted_(options.on_log_compacted) {}
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason,
                          rocksdb::Status* error) override {
@@ -61,9 +61,18 @@ class Listener : public rocksdb::EventListener {
     if (on_log_switch_) on_log_switch_();
   }
 
+  void OnCompactionCompleted(rocksdb::DB*,
+                             const rocksdb::CompactionJobInfo& job) override {
+    if (on_log_compacted_ && job.status.ok() &&
+        job.cf_name == kFamilyNames[static_cast<size_t>(Family::kLog)]) {
+      on_log_compacted_();
+    }
+  }
+
  private:
   const std::function<void(absl::Status)> on_background_error_;
   const std::function<void()> on_log_switch_;
+  const std::function<void()> on_log_compacted_;
 };
 
 // RocksDB sleeps for a second after a failed flush before it tries again. A
@@ -143,8 +152,7 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options,
   db.stats_persist_period_sec = 0;
   db.skip_stats_update_on_db_open = true;
   db.max_manifest_file_size = 64 << 20;
-  db.listeners.push_back(std::make_shared<Listener>(options.on_background_error,
-                                                    options.on_log_switch));
+  db.listeners.push_back(std::make_shared<Listener>(options));
   return db;
 }
 

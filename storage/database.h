@@ -57,6 +57,10 @@ struct DatabaseOptions {
   // Called when a write-ahead log was closed and the next one begun.
   std::function<void()> on_log_switch;
 
+  // Called, on a thread of RocksDB, when files of Family::kLog were compacted:
+  // what was deleted of them is gone. May be null.
+  std::function<void()> on_log_compacted;
+
   uint64_t write_buffer_bytes = 64 << 20;  // Of each family.
   uint64_t wal_bytes_max = 128 << 20;      // Of all write-ahead logs together.
 };

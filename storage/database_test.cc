@@ -1,6 +1,7 @@
 #include "storage/database.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <thread>
 #include <utility>
@@ -53,6 +54,25 @@ TEST(DatabaseTest, BatchesKnowTheirSequenceNumbers) {
     next = last + 1;
   }
   EXPECT_EQ(next, database->latest_sequence() + 1);
+}
+
+TEST(DatabaseTest, ItSaysWhenTheLogWasCompacted) {
+  const TestDirectory directory;
+  std::atomic<int> compacted{0};
+  ASSERT_OK_AND_ASSIGN(
+      auto database,
+      Database::Open({.directory = directory.path(),
+                      .on_log_compacted = [&] { ++compacted; }}));
+  // Files that overlap are merged when there are four of them.
+  for (int i = 0; i < 8 || compacted == 0; ++i) {
+    DatabaseBatch batch = database->NewBatch();
+    batch.Put(Family::kLog, "a", absl::StrCat(i), "");
+    batch.Put(Family::kLog, "z", absl::StrCat(i), "");
+    batch.Put(Family::kMeta, "a", absl::StrCat(i), "");
+    ASSERT_OK(database->Write(batch, Database::Durability::kUnsynced));
+    ASSERT_OK(database->Flush());
+  }
+  EXPECT_GT(compacted, 0);
 }
 
 TEST(SyncedClaimsTest, TheHighestOneIsFound) {

@@ -108,6 +108,24 @@ void LogWriter::Drop(base::PartitionId partition, raft::ReplicaId replica,
   if (done) done(absl::UnavailableError("the store is closed"));
 }
 
+void LogWriter::WriteMeta(const std::string& key,
+                          const std::optional<std::string>& value, Done done) {
+  {
+    base::MutexLock lock(mu_);
+    if (!stopping_) {
+      if (value.has_value()) {
+        gathering_.batch.Put(Family::kMeta, key, *value, absl::string_view());
+      } else {
+        gathering_.batch.Delete(Family::kMeta, key);
+      }
+      gathering_.done.push_back(std::move(done));
+      done = nullptr;
+      if (!is_writing_) Wake();
+    }
+  }
+  if (done) done(absl::UnavailableError("the store is closed"));
+}
+
 raft::ReplicaId LogWriter::TombstoneOf(base::PartitionId partition) const {
   const auto found = tombstones_.find(partition);
   return found == tombstones_.end() ? raft::ReplicaId{0} : found->second;

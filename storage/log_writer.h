@@ -20,6 +20,8 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -64,6 +66,11 @@ class LogWriter : public base::Helped {
 
   // See LogStore::DropReplica.
   void Drop(base::PartitionId partition, raft::ReplicaId replica, Done done);
+
+  // Queues a row of `meta`, or its removal, that belongs to no replica. Never
+  // left to the caller, who may wait for it.
+  void WriteMeta(const std::string& key,
+                 const std::optional<std::string>& value, Done done);
 
   std::vector<base::PartitionId> Partitions() const;
   raft::ReplicaId Dropped(base::PartitionId partition) const;

@@ -9,7 +9,8 @@
 //                 checkpoint u64
 //          value  version u8 (1), erased u8 (0 or 1), row
 //   meta   key    "n" name                   of the node: "format", "identity"
-//                 "p" partition u32 name     "hard_state", "image", "replica"
+//                 "p" partition u32 name     "hard_state", "image", "replica",
+//                                            "group"
 //          format      format u32, crc u32   (this one never changes)
 //          identity    version u8 (1), cluster (u32 length, bytes), node u32,
 //                      incarnation u64, mode (u32 length, bytes),
@@ -22,6 +23,10 @@
 //                      configuration (u32 length, bytes), crc u32
 //                      version u8 (2): the same, of a suspect image
 //          replica     version u8 (1), replica u64, dropped u64, crc u32
+//          group       version u8 (1), self u32, role u8, count u32, then of
+//                      each member: node u32, peer address (u32 length, bytes);
+//                      beginning (u32 length, bytes: a configuration, or none),
+//                      crc u32
 //
 // An entry's head has no crc of its own: the chain covers it.
 
@@ -47,6 +52,7 @@ constexpr char kNodeKeys = 'n';
 constexpr char kPartitionKeys = 'p';
 constexpr absl::string_view kImageName = "image";
 constexpr absl::string_view kReplicaName = "replica";
+constexpr absl::string_view kGroupName = "group";
 
 absl::Status Malformed(absl::string_view what) {
   return absl::DataLossError(absl::StrCat(what, " does not decode"));
@@ -189,6 +195,9 @@ std::string ImagePointerKey(base::PartitionId partition) {
 std::string ReplicaKey(base::PartitionId partition) {
   return PartitionKey(partition, kReplicaName);
 }
+std::string GroupKey(base::PartitionId partition) {
+  return PartitionKey(partition, kGroupName);
+}
 std::string PartitionKeysBegin() { return std::string(1, kPartitionKeys); }
 std::string PartitionKeysEnd() { return std::string(1, kPartitionKeys + 1); }
 std::string DataFormatKey() { return NodeKey("format"); }
@@ -200,6 +209,9 @@ base::PartitionId PartitionOfImagePointerKey(absl::string_view key) {
 }
 base::PartitionId PartitionOfReplicaKey(absl::string_view key) {
   return PartitionOfKey(key, kReplicaName);
+}
+base::PartitionId PartitionOfGroupKey(absl::string_view key) {
+  return PartitionOfKey(key, kGroupName);
 }
 
 // --- Values ------------------------------------------------------------------
@@ -428,6 +440,47 @@ absl::StatusOr<InitialCluster> DecodeInitialCluster(absl::string_view value) {
   }
   if (!reader.done()) return Malformed(kWhat);
   return cluster;
+}
+
+std::string EncodeGroup(const Group& group) {
+  std::string value;
+  base::AppendU8(value, kVersion);
+  base::AppendU32(value, group.self.value());
+  base::AppendU8(value, static_cast<uint8_t>(group.role));
+  base::AppendU32(value, static_cast<uint32_t>(group.members.size()));
+  for (const GroupMember& member : group.members) {
+    base::AppendU32(value, member.node.value());
+    AppendSized(value, member.peer_address);
+  }
+  AppendSized(value, group.beginning.has_value()
+                         ? raft::EncodeConfiguration(*group.beginning)
+                         : "");
+  AppendCrc(value);
+  return value;
+}
+
+absl::StatusOr<Group> DecodeGroup(base::PartitionId id,
+                                  absl::string_view value) {
+  constexpr absl::string_view kWhat = "the record of a group";
+  ASSIGN_OR_RETURN(const absl::string_view body, StripCrc(kWhat, value));
+  base::Reader reader(body);
+  RETURN_IF_ERROR(CheckVersion(kWhat, reader.U8()));
+  Group group{.id = id};
+  group.self = base::NodeId{reader.U32()};
+  const uint8_t role = reader.U8();
+  group.role = static_cast<GroupRole>(role);
+  for (uint32_t left = reader.U32(); left > 0 && reader.ok(); --left) {
+    GroupMember member;
+    member.node = base::NodeId{reader.U32()};
+    member.peer_address = std::string(ReadSized(reader));
+    group.members.push_back(std::move(member));
+  }
+  const absl::string_view beginning = ReadSized(reader);
+  if (!reader.done() || role < 1 || role > 3) return Malformed(kWhat);
+  if (!beginning.empty()) {
+    ASSIGN_OR_RETURN(group.beginning, raft::DecodeConfiguration(beginning));
+  }
+  return group;
 }
 
 }  // namespace storage

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "base/ids.h"
 #include "raft/types.h"
+#include "storage/group.h"
 #include "storage/image.h"
 
 namespace storage {
@@ -91,6 +92,7 @@ std::string ImagePrefixEnd(base::PartitionId partition, uint64_t generation,
 std::string HardStateKey(base::PartitionId partition);
 std::string ImagePointerKey(base::PartitionId partition);
 std::string ReplicaKey(base::PartitionId partition);
+std::string GroupKey(base::PartitionId partition);
 // All keys of all partitions in `meta`.
 std::string PartitionKeysBegin();
 std::string PartitionKeysEnd();
@@ -102,6 +104,8 @@ std::string InitialClusterKey();
 base::PartitionId PartitionOfImagePointerKey(absl::string_view key);
 // The same for a ReplicaKey.
 base::PartitionId PartitionOfReplicaKey(absl::string_view key);
+// The same for a GroupKey.
+base::PartitionId PartitionOfGroupKey(absl::string_view key);
 
 // The index in a LogKey. REQUIRES: `key` is one.
 raft::Index IndexOfLogKey(absl::string_view key);
@@ -138,6 +142,11 @@ absl::StatusOr<Identity> DecodeIdentity(absl::string_view value);
 
 std::string EncodeInitialCluster(const InitialCluster& cluster);
 absl::StatusOr<InitialCluster> DecodeInitialCluster(absl::string_view value);
+
+std::string EncodeGroup(const Group& group);
+// `id` comes from the key.
+absl::StatusOr<Group> DecodeGroup(base::PartitionId id,
+                                  absl::string_view value);
 
 }  // namespace storage
 

@@ -198,6 +198,36 @@ TEST(RecordsTest, GoldenInitialCluster) {
   EXPECT_EQ(Hex(InitialClusterKey()), "6e696e697469616c");
 }
 
+TEST(RecordsTest, GoldenGroup) {
+  Group group{.id = kPartition,
+              .self = base::NodeId{3},
+              .role = GroupRole::kWitness,
+              .members = {{.node = base::NodeId{2}, .peer_address = "p:1"},
+                          {.node = base::NodeId{3}, .peer_address = "q:2"}}};
+  const std::string value = EncodeGroup(group);
+  EXPECT_EQ(Hex(value), Sealed("01"
+                               "00000003"
+                               "03"
+                               "00000002"
+                               "00000002"
+                               "00000003"
+                               "703a31"
+                               "00000003"
+                               "00000003"
+                               "713a32"
+                               "00000000"));
+  ASSERT_OK_AND_ASSIGN(Group decoded, DecodeGroup(kPartition, value));
+  EXPECT_EQ(decoded, group);
+  EXPECT_EQ(PartitionOfGroupKey(GroupKey(kPartition)), kPartition);
+  EXPECT_EQ(PartitionOfGroupKey(ReplicaKey(kPartition)), base::PartitionId{0});
+
+  group.beginning = raft::Configuration{
+      .voters = {raft::ReplicaId{1}},
+      .members = {{.replica = raft::ReplicaId{1}, .node = base::NodeId{3}}}};
+  ASSERT_OK_AND_ASSIGN(decoded, DecodeGroup(kPartition, EncodeGroup(group)));
+  EXPECT_EQ(decoded, group);
+}
+
 TEST(RecordsTest, NewerVersionNamesBothVersions) {
   std::string entry = EncodeEntryHead({.payload_crc = 0});
   entry[0] = 9;
@@ -238,6 +268,13 @@ TEST(RecordsTest, DamagedRecordsDoNotDecode) {
       EncodeImagePointer({.configuration = OneVoter()}),
       +[](absl::string_view bytes) {
         return DecodeImagePointer(bytes).status();
+      });
+  ExpectFragile(
+      EncodeGroup({.self = base::NodeId{1},
+                   .members = {{base::NodeId{1}, "p:1"}},
+                   .beginning = OneVoter()}),
+      +[](absl::string_view bytes) {
+        return DecodeGroup(kPartition, bytes).status();
       });
   ExpectFragile(
       EncodeDataFormat(1), +[](absl::string_view bytes) {

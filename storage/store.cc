@@ -84,6 +84,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   database.on_background_error = raise;
   database.is_fenced = [fence = store->fence_] { return fence->raised(); };
   database.on_log_switch = [self = store.get()] { self->WakeKeeper(); };
+  database.on_log_compacted = std::move(options.on_log_space_freed);
   ASSIGN_OR_RETURN(store->database_, Database::Open(std::move(database)));
 
   RETURN_IF_ERROR(store->directory_->CheckWatermark(*store->database_));
@@ -171,6 +172,36 @@ absl::Status Store::Recover(const InitialCluster& cluster,
   RETURN_IF_ERROR(database_->Write(batch, Database::Durability::kSynced));
   initial_cluster_ = cluster;
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Group>> Store::ReadGroups() {
+  std::vector<Group> groups;
+  std::unique_ptr<Cursor> meta = database_->NewCursor(
+      Family::kMeta, PartitionKeysBegin(), PartitionKeysEnd());
+  for (meta->Seek(PartitionKeysBegin()); meta->valid(); meta->Next()) {
+    const base::PartitionId id = PartitionOfGroupKey(meta->key());
+    if (id == base::PartitionId{0}) continue;
+    ASSIGN_OR_RETURN(Group group, DecodeGroup(id, meta->value()));
+    groups.push_back(std::move(group));
+  }
+  RETURN_IF_ERROR(meta->status());
+  return groups;
+}
+
+absl::Status Store::SetGroup(const Group& group) {
+  Waiter waiter;
+  log_writer_->WriteMeta(
+      GroupKey(group.id), EncodeGroup(group),
+      [&waiter](absl::Status status) { waiter.Set(std::move(status)); });
+  return waiter.Wait();
+}
+
+absl::Status Store::ForgetGroup(base::PartitionId id) {
+  Waiter waiter;
+  log_writer_->WriteMeta(
+      GroupKey(id), std::nullopt,
+      [&waiter](absl::Status status) { waiter.Set(std::move(status)); });
+  return waiter.Wait();
 }
 
 void Store::KeepReserve(uint64_t spare_bytes) {

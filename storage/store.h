@@ -9,6 +9,7 @@
 #define STORAGE_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
+#include "storage/group.h"
 #include "storage/io_hooks.h"
 #include "storage/log_store.h"
 #include "storage/records.h"
@@ -46,6 +48,10 @@ struct StoreOptions {
   // Called at most once, on any thread, when the store is fenced. It must not
   // call the store, and returns soon or ends the process.
   absl::AnyInvocable<void(absl::Status)> on_fatal;
+
+  // Called on any thread when space of trimmed logs was given back to the disk.
+  // Must not call the store. May be null.
+  std::function<void()> on_log_space_freed;
 
   uint64_t write_buffer_bytes = 64 << 20;  // Of each column family.
   // What a restart has to read and to write to tables before anything is
@@ -103,6 +109,13 @@ class Store : public LogStore {
   }
   // REQUIRES: !initial_cluster(), and nothing else is written meanwhile.
   absl::Status SetInitialCluster(const InitialCluster& cluster);
+
+  // What controllers have said, by id. DataLoss: a record is damaged.
+  absl::StatusOr<std::vector<Group>> ReadGroups();
+  // Keeps `group` in the place of what is known of it, durably; forgets it.
+  // Both wait for the disk.
+  absl::Status SetGroup(const Group& group);
+  absl::Status ForgetGroup(base::PartitionId id);
 
   // For an operator who makes a new cluster from what this directory has: the
   // cluster begins with `cluster`, and its partitions go on as they say, all in

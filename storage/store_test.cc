@@ -343,6 +343,37 @@ TEST_F(StoreTest, WritesGoOnWhileAThreadOfTheWriterHelpsElsewhere) {
   work.ended.get_future().wait();
 }
 
+TEST_F(StoreTest, GroupsAreKeptUntilTheyAreForgotten) {
+  Group group{.id = base::PartitionId{7},
+              .self = base::NodeId{1},
+              .members = {{base::NodeId{1}, "p:1"}, {base::NodeId{2}, "q:2"}}};
+  const Group other{.id = base::PartitionId{3}, .self = base::NodeId{1}};
+  {
+    ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+    ASSERT_OK(store->SetGroup(group));
+    ASSERT_OK(store->SetGroup(other));
+    ASSERT_OK(store->CreatePartition(group.id, OneVoter()));
+    group.beginning = OneVoter();
+    ASSERT_OK(store->SetGroup(group));
+  }
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(Options(directory_)));
+  ASSERT_OK_AND_ASSIGN(std::vector<Group> groups, store->ReadGroups());
+  EXPECT_THAT(groups, ElementsAre(other, group));
+  // They are no partitions, and no replica's.
+  ASSERT_OK_AND_ASSIGN(auto partitions, store->ListPartitions());
+  EXPECT_THAT(partitions, ElementsAre(group.id));
+  std::promise<absl::Status> dropped;
+  store->DropReplica(group.id, raft::ReplicaId{1}, [&](absl::Status status) {
+    dropped.set_value(std::move(status));
+  });
+  EXPECT_OK(dropped.get_future().get());
+  ASSERT_OK(store->ForgetGroup(other.id));
+  ASSERT_OK_AND_ASSIGN(groups, store->ReadGroups());
+  EXPECT_THAT(groups, ElementsAre(group));
+  store->Close();
+  EXPECT_THAT(store->SetGroup(group), StatusIs(absl::StatusCode::kUnavailable));
+}
+
 TEST_F(StoreTest, CloseWaitsForAHelperInItsSync) {
   // Holds the thread that syncs the log until `open`.
   struct Gate : public IoHooks {
