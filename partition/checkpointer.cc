@@ -155,6 +155,7 @@ absl::AnyInvocable<void(absl::Status)> Checkpointer::WhenWritten(
 
 void Checkpointer::PointerDurable(const storage::ImagePointer& pointer,
                                   std::optional<raft::Index> trim_below) {
+  replaced_ = image_.position.index;
   image_ = pointer;
   if (trim_below.has_value()) log_.Trimmed(*trim_below);
   hooks_.durable(image_.position, image_.configuration, log_.first_index());
@@ -193,6 +194,7 @@ void Checkpointer::Clean() {
     obsolete_ = {};
     cut_.reset();
     state_machine_->set_hold_checkpoints(false);
+    if (replaced_ != raft::Index{}) hooks_.replaced(replaced_);
   }
   if (batch.obsolete.empty() && batch.obsolete_prefixes.empty()) return;
   batch.done = WhenWritten([] {});

@@ -45,6 +45,8 @@ class Checkpointer {
                        const raft::Configuration& configuration,
                        raft::Index first)>
         durable;
+    // What the durable image has replaced of the one at `index` is removed.
+    std::function<void(raft::Index index)> replaced;
     // What others need of the log.
     std::function<LogNeeds()> needs;
     // A write failed: this replica is fenced.
@@ -123,6 +125,7 @@ class Checkpointer {
   bool abandoned_ = false;
   std::optional<Cut> cut_;
   session::TableSet::Obsolete obsolete_;  // What is left of the last image's.
+  raft::Index replaced_;                  // That one; 0: there was none.
   bool stopped_ = false;
   uint64_t inflight_bytes_ = 0;
   bool continue_posted_ = false;

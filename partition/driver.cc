@@ -27,6 +27,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       self_(loaded.self),
       on_failure_(std::move(hooks.on_failure)),
       on_removed_(std::move(hooks.on_removed)),
+      on_event_(std::move(hooks.on_event)),
       mailbox_(options.mailbox_bytes_max, options.mailbox_keep_alive_bytes_max),
       undurable_(options.undurable_bytes_max, ports.undurable),
       standing_(options.id, ports.disk, undurable_),
@@ -51,6 +52,12 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
                       raft::Index first) {
                  core_->Compacted(position, configuration, first);
                  ImageDurable(position.index);
+                 Tell(ReplicaEvent::Kind::kImageWritten, position.index);
+                 TellLogStart(first);
+               },
+           .replaced =
+               [this](raft::Index index) {
+                 Tell(ReplicaEvent::Kind::kImageReplaced, index);
                },
            .needs = [this] { return NeedsOfLog(); },
            .failed =
@@ -69,6 +76,8 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       divergence_(self_, TicksOf(options.digest_retry_ns, options)),
       replayer_(options_, ports_.store, ReplayHooks()),
       held_(options.stream_hold_ns, options.mailbox_bytes_max),
+      told_log_start_(loaded.stored.first_index),
+      ready_from_(loaded.stored.hard_state.commit_index),
       admit_command_(std::make_unique<multiraft::disk::v1::Command>()),
       replay_end_(core_->last_index()) {
   // A replica that replays merges the cuts it meets into the first one behind
@@ -180,6 +189,7 @@ void Driver::Start() {
     started_ = true;
     last_now_ns_ = Now();
     TellMembers();
+    TellStart();
     ReportImage();
     // Alone, nobody else can lead; and in a new group the first replica should:
     // neither waits for the timer.
@@ -376,7 +386,7 @@ void Driver::OnSoftState(const raft::SoftState& state) {
   // Whatever was in the log when leadership began is applied before serving.
   leader_start_ = core_->last_index();
   TellLeaderAddress();
-  for (auto& [id, listener] : listeners_) listener(leader_info());
+  TellLeader();
 }
 
 // Before any message of the new configuration leaves.
@@ -384,6 +394,7 @@ void Driver::TellMembers() {
   ports_.transport.SetMembers(options_.id, self_,
                               core_->configuration().members);
   TellLeaderAddress();
+  TellLeaderPlace();
 }
 
 // The others go on without this replica. What is left to do is the owner's.
@@ -438,6 +449,7 @@ void Driver::UpdateServing() {
                        core_->leader() != raft::ReplicaId{0} &&
                        core_->leader() != self_;
   available_.store(serving || follows, std::memory_order_release);
+  TellIfReady();
 }
 
 void Driver::Fail(Failure failure) {

@@ -208,6 +208,19 @@ class Driver : public Partition {
   void FreeLater(std::unique_ptr<session::StateMachine> state_machine,
                  uint64_t generation);
 
+  // --- driver_events.cc -----------------------------------------------------
+  void Tell(ReplicaEvent::Kind kind, raft::Index index,
+            raft::ReplicaId peer) const;
+  // It is about no other replica.
+  void Tell(ReplicaEvent::Kind kind, raft::Index index) const;
+  void TellStart();
+  void TellIfReady();
+  void TellLogStart(raft::Index first);
+  void TellInstalled(raft::Index image, const raft::Configuration& before);
+  void TellLeader();
+  // The same as before, unless it is somewhere else.
+  void TellLeaderPlace();
+
   // --- driver_members.cc ----------------------------------------------------
   MemberChanges::Limits MemberLimits() const;
   void TickMembers();
@@ -248,6 +261,7 @@ class Driver : public Partition {
   const raft::ReplicaId self_;
   absl::AnyInvocable<void(Failure)> on_failure_;
   absl::AnyInvocable<void()> on_removed_;
+  const OnReplicaEvent on_event_;
 
   Mailbox mailbox_;                       // Thread-safe.
   std::atomic<uint64_t> next_stream_{1};  // Any thread.
@@ -285,6 +299,10 @@ class Driver : public Partition {
   std::deque<raft::Entry> to_apply_;  // Committed.
   std::deque<Write> writes_;          // Queued at the store.
   std::map<uint64_t, absl::AnyInvocable<void(const LeaderInfo&)>> listeners_;
+  LeaderInfo told_leader_;
+  raft::Index told_log_start_;
+  raft::Index ready_from_;  // Ready is who has applied up to here.
+  bool told_ready_ = false;
 
   std::unique_ptr<multiraft::disk::v1::Command> admit_command_;  // Reused.
 

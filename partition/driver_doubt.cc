@@ -249,12 +249,14 @@ void Driver::Handle(raft::ReplicaId from, const ImageOffered& offered) {
 void Driver::Reseeded(std::unique_ptr<session::StateMachine> state_machine,
                       const storage::ImagePointer& image) {
   CHECK(standing_.pause_reason() == PauseReason::kDiverged);
-  applied_configuration_ = image.configuration;
+  const raft::Configuration before =
+      std::exchange(applied_configuration_, image.configuration);
   image_damage_.clear();
   checkpointer_.Installed(*state_machine, image);
   callers_.Replace(*state_machine);
   std::swap(state_machine_, state_machine);
   core_->Compacted(image.position, image.configuration, core_->first_index());
+  TellInstalled(image.position.index, before);
   divergence_.Forget();
   Resume();
   ReportImage();

@@ -161,6 +161,7 @@ void Driver::ApplyOne(const raft::Entry& entry) {
         raft::DecodeConfiguration(entry.bytes());
     if (!configuration.ok()) return Fail(configuration.status());
     applied_configuration_ = *std::move(configuration);
+    Tell(ReplicaEvent::Kind::kMembersChanged, raft::Index{});
   } else {
     log_entry.payload = entry.bytes();
   }

@@ -10,6 +10,21 @@
 #include "partition/free_later.h"
 
 namespace partition {
+namespace {
+
+ReplicaEvent::Kind KindOf(ImageSender::Stage stage) {
+  switch (stage) {
+    case ImageSender::Stage::kStarted:
+      return ReplicaEvent::Kind::kImageSendStarted;
+    case ImageSender::Stage::kCompleted:
+      return ReplicaEvent::Kind::kImageSendCompleted;
+    case ImageSender::Stage::kAborted:
+      break;
+  }
+  return ReplicaEvent::Kind::kImageSendAborted;
+}
+
+}  // namespace
 
 ImageSender::Hooks Driver::SenderHooks() {
   return {
@@ -24,6 +39,9 @@ ImageSender::Hooks Driver::SenderHooks() {
             core_->SnapshotSent(follower, image, /*delivered=*/false);
           },
       .damaged = [this](const absl::Status& why) { ImageDamaged(why); },
+      .told = [this](
+                  ImageSender::Stage stage, raft::ReplicaId follower,
+                  raft::Index image) { Tell(KindOf(stage), image, follower); },
   };
 }
 
@@ -157,12 +175,14 @@ void Driver::ImageInstalled(
   replayer_.Stop();
   undurable_.Durable(image.position.index);
   replay_end_ = raft::Index{};
-  applied_configuration_ = image.configuration;
+  const raft::Configuration before =
+      std::exchange(applied_configuration_, image.configuration);
   image_damage_.clear();
   checkpointer_.Installed(*state_machine, image);
   callers_.Replace(*state_machine);
   std::swap(state_machine_, state_machine);
   core_->SnapshotInstalled(image.position, /*installed=*/true);
+  TellInstalled(image.position.index, before);
   divergence_.Forget();
   if (standing_.is_paused()) Resume();
   ReportImage();

@@ -14,6 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "multiraft/disk/v1/command.pb.h"
 #include "partition/partition.h"
@@ -152,17 +153,24 @@ class DriverTest : public ::testing::Test {
            .api_address = "api:" + std::to_string(id)});
     }
     CHECK(store_.CreatePartition(kPartition, configuration).ok());
+    Open(options);
+  }
+
+  // What the store has.
+  void Open(Options options) {
     options.id = kPartition;
     options.node = base::NodeId{2};
-    auto opened = Partition::Open(options,
-                                  {.clock = clock_,
-                                   .executor = line_,
-                                   .store = store_,
-                                   .transport = network_,
-                                   .registry = RuinRegistry()},
-                                  /*seed=*/1, {.on_failure = [](Failure f) {
-                                    ADD_FAILURE() << f.status;
-                                  }});
+    auto opened = Partition::Open(
+        options,
+        {.clock = clock_,
+         .executor = line_,
+         .store = store_,
+         .transport = network_,
+         .registry = RuinRegistry()},
+        /*seed=*/1,
+        {.on_failure = [](Failure f) { ADD_FAILURE() << f.status; },
+         .on_event =
+             [this](const ReplicaEvent& event) { events_.push_back(event); }});
     CHECK(opened.ok()) << opened.status();
     partition_ = *std::move(opened);
     partition_->Start();
@@ -171,7 +179,9 @@ class DriverTest : public ::testing::Test {
 
   // Until nothing is left to do.
   void Run() {
-    while (line_.RunOne() || store_.has_pending_writes()) {
+    while (line_.RunOne() || store_.has_pending_writes() ||
+           store_.has_pending_images()) {
+      if (store_.has_pending_images()) store_.ImageStep();
       if (store_.has_pending_writes()) store_.SyncStep();
     }
   }
@@ -203,6 +213,7 @@ class DriverTest : public ::testing::Test {
   storage::MemoryDisk disk_;
   storage::MemoryStore store_{disk_};
   std::shared_ptr<Partition> partition_;
+  std::vector<ReplicaEvent> events_;
 };
 
 TEST_F(DriverTest, AReplicaTakesTheLeadershipThatItIsGiven) {
@@ -235,6 +246,56 @@ TEST_F(DriverTest, WhoIsRefusedAtTheDoorIsToldWhoLeads) {
   partition_->OpenQuery({}, sink);
   ASSERT_TRUE(sink->ended.has_value());
   EXPECT_EQ(sink->ended->leader, "api:1");
+}
+
+using Kind = ReplicaEvent::Kind;
+
+ReplicaEvent EventOf(Kind kind, uint64_t index = 0) {
+  return {.kind = kind, .partition = kPartition, .index = raft::Index{index}};
+}
+
+TEST_F(DriverTest, WhoWatchesIsToldOfReadinessImagesAndTheLog) {
+  const Options options{.log_keep_bytes = 0};
+  Open({2}, options);
+  EXPECT_THAT(events_, testing::ElementsAre(EventOf(Kind::kMembersChanged),
+                                            EventOf(Kind::kReady)));
+  events_.clear();
+  disk::Command open;
+  open.mutable_open_session()->set_timeout_ns(3'600'000'000'000);
+  disk::Command checkpoint;
+  checkpoint.mutable_checkpoint();
+  const auto make_image = [&] {
+    Propose(open);
+    partition_->Propose({.bytes = checkpoint.SerializeAsString()},
+                        Completion<session::Applied>([](const auto&) {}));
+    Run();
+  };
+  make_image();
+  EXPECT_THAT(events_, testing::ElementsAre(EventOf(Kind::kImageWritten, 3),
+                                            EventOf(Kind::kLogTrimmed, 4)));
+  events_.clear();
+  make_image();
+  EXPECT_THAT(events_, testing::ElementsAre(EventOf(Kind::kImageWritten, 5),
+                                            EventOf(Kind::kLogTrimmed, 6),
+                                            EventOf(Kind::kImageReplaced, 3)));
+  events_.clear();
+  partition_->Stop(StopReason::kShutdown);
+  Run();
+  Open(options);
+  EXPECT_THAT(events_, testing::ElementsAre(EventOf(Kind::kImageRecovered, 5),
+                                            EventOf(Kind::kMembersChanged),
+                                            EventOf(Kind::kReady)));
+}
+
+TEST_F(DriverTest, AFollowerIsReadyWhenItHasALeaderAndWhatItKnewWasCommitted) {
+  Open({1, 2, 3});
+  EXPECT_THAT(events_, testing::ElementsAre(EventOf(Kind::kMembersChanged)));
+  Hear(raft::Heartbeat{});
+  EXPECT_THAT(events_, testing::ElementsAre(EventOf(Kind::kMembersChanged),
+                                            EventOf(Kind::kReady)));
+  // Once.
+  Hear(raft::Heartbeat{});
+  EXPECT_EQ(events_.size(), 2u);
 }
 
 // However much of it is gone: others have their turns in between.

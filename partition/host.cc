@@ -177,6 +177,7 @@ absl::StatusOr<std::shared_ptr<Partition>> Host::Impl::OpenOne(
            [weak, id] {
              if (auto impl = weak.lock()) impl->Remove(id);
            },
+       .on_event = ports_.on_event,
        .life = std::shared_ptr<void>(nullptr, [weak, id, number](void*) {
          if (auto impl = weak.lock()) impl->Ended(id, number);
        })});

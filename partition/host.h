@@ -48,6 +48,8 @@ struct HostPorts {
   // It is not here any more: Find does not find it. From an executor or a
   // caller of Create. May be null.
   std::function<void(base::PartitionId)> on_removed;
+  // What happens to any of them. May be null.
+  OnReplicaEvent on_event;
 };
 
 class Host : public Receiver {

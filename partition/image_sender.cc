@@ -31,7 +31,7 @@ void ImageSender::Start(const raft::SnapshotSend& send, uint64_t now_ns) {
   if (auto old = transfers_.find(follower); old != transfers_.end()) {
     // Offered again: what the follower has of it stays good (P40).
     if (old->second.position == send.position) return;
-    End(old);
+    End(old, Stage::kAborted);
   }
   if (transfers_.size() >= options_.image_transfers_max) {
     // It is offered again when the follower gives a sign of life.
@@ -41,6 +41,7 @@ void ImageSender::Start(const raft::SnapshotSend& send, uint64_t now_ns) {
   transfer.position = send.position;
   transfer.number = ++last_number_;
   transfer.progress_ns = now_ns;
+  Tell(Stage::kStarted, follower, send.position.index);
   store_.PinImage(options_.id, [this, follower, number = transfer.number,
                                 post = hooks_.post, hold = hooks_.hold()](
                                    absl::StatusOr<storage::PinnedImage> image) {
@@ -183,15 +184,17 @@ void ImageSender::Tick(const std::vector<raft::FollowerStatus>& followers,
                                          return status.replica == replica;
                                        });
     const Transfer& transfer = it->second;
-    const bool ended =
-        follower == followers.end() ||
-        (transfer.is_reseed
-             ? transfer.last_sent &&
-                   now_ns >= transfer.progress_ns + 3 * RetryNs()
-             : follower->state != raft::ProgressState::kSnapshot ||
-                   follower->match_index >= transfer.position.index);
-    if (ended) {
-      it = End(it);
+    const bool is_member = follower != followers.end();
+    const bool has_it =
+        is_member &&
+        (transfer.is_reseed ? transfer.last_sent &&
+                                  now_ns >= transfer.progress_ns + 3 * RetryNs()
+                            : follower->match_index >= transfer.position.index);
+    const bool needs_it =
+        is_member && (transfer.is_reseed ||
+                      follower->state == raft::ProgressState::kSnapshot);
+    if (has_it || !needs_it) {
+      it = End(it, has_it ? Stage::kCompleted : Stage::kAborted);
     } else {
       ++it;
     }
@@ -220,7 +223,9 @@ void ImageSender::FailOldest(const absl::Status& why) {
 }
 
 void ImageSender::EndAll() {
-  for (auto it = transfers_.begin(); it != transfers_.end();) it = End(it);
+  for (auto it = transfers_.begin(); it != transfers_.end();) {
+    it = End(it, Stage::kAborted);
+  }
 }
 
 std::optional<raft::Index> ImageSender::oldest_image() const {
@@ -241,9 +246,15 @@ ImageSender::Transfer* ImageSender::Find(raft::ReplicaId follower,
   return &found->second;
 }
 
-ImageSender::Transfers::iterator ImageSender::End(
-    Transfers::iterator transfer) {
+void ImageSender::Tell(Stage stage, raft::ReplicaId follower,
+                       raft::Index image) const {
+  if (hooks_.told != nullptr) hooks_.told(stage, follower, image);
+}
+
+ImageSender::Transfers::iterator ImageSender::End(Transfers::iterator transfer,
+                                                  Stage how) {
   if (transfer->second.pinned) store_.UnpinImage(transfer->second.pin);
+  Tell(how, transfer->first, transfer->second.position.index);
   return transfers_.erase(transfer);
 }
 
@@ -259,7 +270,7 @@ void ImageSender::Fail(raft::ReplicaId follower, const absl::Status& why) {
   } else if (transfer.reading) {
     SendGone(transfer.answering);
   }
-  End(found);
+  End(found, Stage::kAborted);
   if (absl::IsDataLoss(why)) hooks_.damaged(why);
   hooks_.failed(follower, image);
 }

@@ -40,6 +40,8 @@ namespace partition {
 
 class ImageSender {
  public:
+  enum class Stage : uint8_t { kStarted, kCompleted, kAborted };
+
   struct Hooks {
     // Runs a task in a later turn of the partition. Thread-safe.
     std::function<void(absl::AnyInvocable<void()>)> post;
@@ -52,6 +54,10 @@ class ImageSender {
     // The image on this disk is not what its pointer says, or cannot be read:
     // nobody must get it. `failed` comes next.
     std::function<void(const absl::Status& why)> damaged;
+    // For those who watch. May be null.
+    std::function<void(Stage stage, raft::ReplicaId follower,
+                       raft::Index image)>
+        told;
   };
 
   // The references outlive this. Answers are from `self`.
@@ -126,7 +132,8 @@ class ImageSender {
   }
   // Null if that transfer has ended.
   Transfer* Find(raft::ReplicaId follower, uint64_t number);
-  Transfers::iterator End(Transfers::iterator transfer);
+  Transfers::iterator End(Transfers::iterator transfer, Stage how);
+  void Tell(Stage stage, raft::ReplicaId follower, raft::Index image) const;
   void Fail(raft::ReplicaId follower, const absl::Status& why);
 
   const Options& options_;

@@ -125,7 +125,9 @@ class ImageTransferTest : public ::testing::Test {
             .send = [this](ImageMessage m) { Send(std::move(m)); },
             .failed = [this](ReplicaId,
                              Index image) { failed_.push_back(image.value()); },
-            .damaged = [this](const absl::Status&) { ++damaged_; }});
+            .damaged = [this](const absl::Status&) { ++damaged_; },
+            .told = [this](ImageSender::Stage stage, ReplicaId,
+                           Index) { stages_.push_back(stage); }});
     NewReceiver();
   }
 
@@ -310,6 +312,7 @@ class ImageTransferTest : public ::testing::Test {
   std::unique_ptr<ImageReceiver> receiver_;
 
   std::vector<uint64_t> failed_;
+  std::vector<ImageSender::Stage> stages_;  // As those who watch are told.
   int damaged_ = 0;
   int sealed_ = 0;
   std::vector<uint64_t> installed_;
@@ -362,6 +365,41 @@ TEST_F(ImageTransferTest, ReseedKeepsTheLogAndItsPinEndsByItself) {
   Run(10 * kSecond);
   EXPECT_EQ(sender_->transfers(), 0u);
   EXPECT_THAT(failed_, IsEmpty());
+}
+
+TEST_F(ImageTransferTest, WhoWatchesIsToldHowATransferBeginsAndEnds) {
+  using Stage = ImageSender::Stage;
+  const MadeImage image(20, 100);
+  LeaderHas(image);
+  Offer(image);
+  Offer(image);  // The same one.
+  Run();
+  ASSERT_THAT(installed_, SizeIs(1));
+  EXPECT_THAT(stages_, ElementsAre(Stage::kStarted));
+  followers_[0] = {.replica = kFollower,
+                   .state = raft::ProgressState::kReplicate,
+                   .match_index = image.position().index};
+  Run(kSecond);
+  EXPECT_THAT(stages_, ElementsAre(Stage::kStarted, Stage::kCompleted));
+
+  // Given up: by the core, as the leadership ends, by itself.
+  for (const auto& give_up : std::vector<std::function<void()>>{
+           [&] {
+             followers_[0] = {.replica = kFollower,
+                              .state = raft::ProgressState::kProbe};
+             Run(kTick);
+           },
+           [&] { sender_->EndAll(); },
+           [&] { sender_->FailOldest(absl::InternalError("a test")); }}) {
+    stages_.clear();
+    followers_[0] = {.replica = kFollower,
+                     .state = raft::ProgressState::kSnapshot};
+    sender_->Start({.follower = kFollower, .position = image.position()},
+                   now_ns_);
+    give_up();
+    EXPECT_THAT(stages_, ElementsAre(Stage::kStarted, Stage::kAborted));
+    Run();
+  }
 }
 
 TEST_F(ImageTransferTest, ImageOfANewerVersionStopsTheFollower) {  // U39

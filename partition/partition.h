@@ -30,6 +30,7 @@
 #include "partition/disk_gate.h"
 #include "partition/executor.h"
 #include "partition/membership.h"
+#include "partition/replica_event.h"
 #include "partition/transport.h"
 #include "partition/undurable.h"
 #include "raft/raft.h"
@@ -157,6 +158,8 @@ struct LeaderInfo {
   std::string peer_address;  // Of the leader's node, as its configuration says.
   std::string api_address;
   bool is_self = false;
+
+  bool operator==(const LeaderInfo&) const = default;
 };
 
 struct PartitionStatus {
@@ -211,6 +214,7 @@ struct OwnerHooks {
   // At most once: it is no member of its partition any more, for good (P45). It
   // is to be stopped, and its data dropped.
   absl::AnyInvocable<void()> on_removed;
+  OnReplicaEvent on_event;  // May be null.
   // Let go of when the replica is destroyed and nothing of it is on its way
   // through the store: nothing refers to its data any more.
   std::shared_ptr<const void> life;
@@ -278,9 +282,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // ends. The sink is not called after the turn that handles this.
   virtual void CloseStream(StreamId stream) = 0;
 
-  // Calls `listener` with the present leader, and then at each change, from
-  // the executor, until RemoveLeaderListener. Destroys it then, or when the
-  // partition stops.
+  // Calls `listener` with the present leader, and then at each change (also of
+  // where it is), from the executor, until RemoveLeaderListener. Destroys it
+  // then, or when the partition stops.
   virtual uint64_t AddLeaderListener(
       absl::AnyInvocable<void(const LeaderInfo&)> listener) = 0;
   virtual void RemoveLeaderListener(uint64_t id) = 0;
