@@ -15,7 +15,7 @@
 // Where to read on:
 //   connection.h   which server, how long a call may take
 //   session.h      what a session is, and when it is lost
-//   counter.h, map.h   the primitives
+//   counter.h, map.h, multimap.h, set.h   the primitives
 //   stream.h       events and watches
 //   leader_watch.h, admin.h   what needs no session
 //   status.h       what an error means
@@ -31,8 +31,10 @@
 #include "client/counter.h"
 #include "client/leader_watch.h"
 #include "client/map.h"
+#include "client/multimap.h"
 #include "client/primitive_name.h"
 #include "client/session.h"
+#include "client/set.h"
 #include "client/status.h"
 #include "client/stream.h"
 

@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "atomix/multiraft/map/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/duration.h"
 #include "client/primitive.h"
 
 namespace client {
@@ -64,12 +65,7 @@ void FillWrite(absl::string_view key, absl::string_view value,
                std::optional<absl::Duration> ttl, Input& input) {
   input.set_key(std::string(key));
   input.set_value(std::string(value));
-  if (!ttl.has_value()) return;
-  absl::Duration rest;
-  input.mutable_ttl()->set_seconds(
-      absl::IDivDuration(*ttl, absl::Seconds(1), &rest));
-  input.mutable_ttl()->set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  if (ttl.has_value()) *input.mutable_ttl() = ToProto(*ttl);
 }
 
 // Of the keys that a watch has shown.
