@@ -49,10 +49,12 @@ const Group& CounterGroup();
 const Group& LeaderGroup();
 const Group& MapGroup();
 const Group& MemberGroup();
+const Group& MultiMapGroup();
 const Group& NodeGroup();
 const Group& PartitionGroup();
 const Group& RecoverGroup();
 const Group& SessionGroup();
+const Group& SetGroup();
 const Group& StatusGroup();
 const Group& WatchGroup();
 

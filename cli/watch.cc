@@ -1,19 +1,21 @@
 #include "absl/strings/str_cat.h"
 #include "cli/map_format.h"
+#include "cli/multimap_format.h"
 #include "cli/run.h"
+#include "cli/set_format.h"
 #include "cli/verb.h"
 #include "client/client.h"
 
 namespace cli {
 namespace {
 
-absl::Status WatchMap(Run& run) {
-  ASSIGN_OR_RETURN(client::Map map, run.Open<client::Map>(0));
-  const auto watch = map.Watch();
-  return run.Follow<client::MapUpdate>(
-      *watch, [&run](const client::MapUpdate& update) {
-        run.Print(ToText(update), ToJson(update));
-      });
+template <class Primitive, class Update>
+absl::Status WatchPrimitive(Run& run) {
+  ASSIGN_OR_RETURN(Primitive primitive, run.Open<Primitive>(0));
+  const auto watch = primitive.Watch();
+  return run.Follow<Update>(*watch, [&run](const Update& update) {
+    run.Print(ToText(update), ToJson(update));
+  });
 }
 
 absl::Status WatchLeader(Run& run) {
@@ -50,7 +52,27 @@ const Group& WatchGroup() {
                "When the connection breaks, a line says so and all entries "
                "follow again.\n`map events` misses nothing instead.",
            .flags = {count},
-           .run = WatchMap},
+           .run = WatchPrimitive<client::Map, client::MapUpdate>},
+          {.name = "multimap",
+           .operands = "NAME",
+           .operands_min = 1,
+           .operands_max = 1,
+           .summary = "Keys of a multimap, each with all its values",
+           .details =
+               "When the connection breaks, a line says so and all entries "
+               "follow again.\n`multimap events` misses nothing instead.",
+           .flags = {count},
+           .run = WatchPrimitive<client::MultiMap, client::MultiMapUpdate>},
+          {.name = "set",
+           .operands = "NAME",
+           .operands_min = 1,
+           .operands_max = 1,
+           .summary = "Elements of a set",
+           .details =
+               "When the connection breaks, a line says so and all elements "
+               "follow again.\n`set events` misses nothing instead.",
+           .flags = {count},
+           .run = WatchPrimitive<client::Set, client::SetUpdate>},
           {.name = "leader",
            .summary = "Who leads the partition",
            .flags = {count},
