@@ -264,6 +264,11 @@ OPTION(uint64_t, query_streams_max, service.query_streams_max,
 OPTION(uint64_t, watches_max, service.watches_max,
        "Watches of partitions (Partition.Watch) and of health that are open on "
        "this node.");
+OPTION(uint64_t, forwarded_calls_max, service.forwarded_calls_max,
+       "Calls under way from this node to leaders on other nodes, on behalf of "
+       "its clients. Above: UNAVAILABLE.");
+OPTION(server::Bytes, forwarded_bytes_max, service.forwarded_bytes_max,
+       "The bytes of their requests.");
 OPTION(uint64_t, acknowledgements_max, partition.limits.acknowledgements_max,
        "Streams that one KeepAlive acknowledges.");
 

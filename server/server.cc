@@ -262,7 +262,10 @@ service::Directory Server::Impl::MakeDirectory() {
 
 std::vector<grpc::Service*> Server::Impl::MakePeerServices() {
   forwarder = std::make_unique<service::Forwarder>(
-      cluster->routes(), options.node, *workers.front(), base::SystemClock());
+      cluster->routes(), options.node, *workers.front(), base::SystemClock(),
+      service::OutboundCalls::Bounds{
+          .calls_max = options.service.forwarded_calls_max,
+          .bytes_max = options.service.forwarded_bytes_max});
   peer_gateway = std::make_unique<service::Gateway>(
       options.service, MakeDirectory(), authorizer, *workers.front(),
       base::SystemClock(), service::Door{.for_nodes = true});

@@ -1,9 +1,6 @@
 #include "server/cluster/bootstrap.h"
 
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +13,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "server/cluster/introduce_codec.h"
+#include "server/transport/peer_channel.h"
 
 namespace server::cluster {
 namespace {
@@ -140,8 +138,8 @@ std::vector<Bootstrap::Answer> Bootstrap::AskAll() const {
   std::vector<std::thread> threads;
   for (Answer& answer : answers) {
     threads.emplace_back([this, &answer] {
-      auto stub = v1::Bootstrap::NewStub(grpc::CreateChannel(
-          answer.node.peer_address, grpc::InsecureChannelCredentials()));
+      auto stub = v1::Bootstrap::NewStub(
+          transport::PeerChannel(answer.node.peer_address));
       v1::IntroduceRequest request;
       request.set_cluster(spec_id_);
       request.set_cluster_name(spec_.name);

@@ -2,8 +2,6 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <chrono>
 #include <map>
@@ -16,6 +14,7 @@
 #include "multiraft/peer/v1/bootstrap.grpc.pb.h"
 #include "server/cluster/introduce_codec.h"
 #include "server/transport/gate.h"
+#include "server/transport/peer_channel.h"
 
 namespace server::cluster {
 namespace {
@@ -33,16 +32,6 @@ std::string Cause(const grpc::Status& status) {
   const std::string& text = status.error_message();
   const size_t colon = text.rfind(": ");
   return colon == std::string::npos ? text : text.substr(colon + 2);
-}
-
-std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                   arguments);
 }
 
 }  // namespace
@@ -126,7 +115,7 @@ void Introductions::Impl::Ask(const std::string& address, uint64_t timeout_ns,
     base::MutexLock lock(mu_);
     if (!stopped_) {
       auto& channel = channels_[address];
-      if (channel == nullptr) channel = ChannelTo(address);
+      if (channel == nullptr) channel = transport::PeerChannel(address);
       call->channel = channel;
       open_.insert(call);
       calls_.Enter();

@@ -1,8 +1,6 @@
 #include "server/cluster/join.h"
 
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <chrono>
 #include <cstdint>
@@ -14,6 +12,7 @@
 #include "base/status_macros.h"
 #include "multiraft/peer/v1/bootstrap.grpc.pb.h"
 #include "server/cluster/introduce_codec.h"
+#include "server/transport/peer_channel.h"
 
 namespace server::cluster {
 namespace {
@@ -26,8 +25,7 @@ constexpr int64_t kAskAgainNs = 100'000'000;
 // What the node at `address` said. Unavailable: nothing.
 absl::StatusOr<v1::IntroduceResponse> AskOne(const JoinRequest& request,
                                              const std::string& address) {
-  const auto stub = v1::Bootstrap::NewStub(
-      grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+  const auto stub = v1::Bootstrap::NewStub(transport::PeerChannel(address));
   v1::IntroduceRequest question;
   question.set_cluster_name(request.cluster_name);
   question.set_from_node(request.node.value());

@@ -33,17 +33,19 @@ void ForwardedStream::Attach() {
       outbound_.calls,
       std::static_pointer_cast<ForwardedStream>(shared_from_this()),
       wanted_.request, luggage_, *route);
+  absl::Status started;
   {
     // Whatever the attempt says first waits until it is known here.
     base::MutexLock lock(mu_);
-    if (!gone_ && attempt->Start()) {
+    started = gone_ ? absl::CancelledError() : attempt->Start();
+    if (started.ok()) {
       attempt_ = attempt;
       attached_ns_ = outbound_.clock.MonotonicNanos();
       return;
     }
   }
   delete attempt;
-  End(Unavailable("the server is shutting down"));
+  End(Unavailable(started.message()));
 }
 
 bool ForwardedStream::AttachLater() {

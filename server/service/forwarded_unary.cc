@@ -32,10 +32,10 @@ class ForwardedUnary final : public grpc::ClientUnaryReactor,
   }
 
   void Start() {
-    const auto channel = calls_.Enter(*this, route_.peer_address);
-    if (channel == nullptr) {
-      call_->Fail({.refusal = {.status = absl::UnavailableError(
-                                   "the server is shutting down"),
+    const auto channel =
+        calls_.Enter(*this, request_.Length(), route_.peer_address);
+    if (!channel.ok()) {
+      call_->Fail({.refusal = {.status = channel.status(),
                                .outcome = partition::Outcome::kNotProposed}});
       delete this;
       return;
@@ -48,8 +48,8 @@ class ForwardedUnary final : public grpc::ClientUnaryReactor,
       base::MutexLock lock(link->mu);
       if (link->call != nullptr) link->call->Cancel();
     });
-    grpc::GenericStub(channel).PrepareUnaryCall(&context_, method_, {},
-                                                &request_, &response_, this);
+    grpc::GenericStub(*channel).PrepareUnaryCall(&context_, method_, {},
+                                                 &request_, &response_, this);
     StartCall();
   }
 

@@ -7,12 +7,13 @@
 namespace server::service {
 
 Forwarder::Forwarder(transport::Routes& routes, base::NodeId self,
-                     partition::Executor& timer, base::Clock& clock)
+                     partition::Executor& timer, base::Clock& clock,
+                     const OutboundCalls::Bounds& bounds)
     : routes_(routes),
       self_(self),
       timer_(timer),
       clock_(clock),
-      calls_(routes) {}
+      calls_(routes, bounds) {}
 
 std::optional<transport::Route> Forwarder::Elsewhere(
     base::PartitionId partition) const {

@@ -12,6 +12,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 
@@ -32,7 +33,8 @@ class Forwarder {
   // The references must outlive it. Drops routes that lead to nodes which do
   // not lead. REQUIRES, for its end: stopped.
   Forwarder(transport::Routes& routes, base::NodeId self,
-            partition::Executor& timer, base::Clock& clock);
+            partition::Executor& timer, base::Clock& clock,
+            const OutboundCalls::Bounds& bounds);
 
   // The leader's node, if it is known and another one.
   std::optional<transport::Route> Elsewhere(base::PartitionId partition) const;
@@ -46,6 +48,9 @@ class Forwarder {
   grpc::ServerWriteReactor<grpc::ByteBuffer>* ForwardStream(
       grpc::CallbackServerContext& context, OpenStreams& streams,
       ForwardedStream::Wanted wanted);
+
+  // Under way.
+  size_t calls() const { return calls_.open(); }
 
   // Cancels what is under way, and waits for it; what comes later is refused.
   // REQUIRES: not on a thread of gRPC.

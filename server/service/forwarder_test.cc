@@ -7,6 +7,9 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <functional>
@@ -137,7 +140,11 @@ class Node {
   ManualExecutor timer;
   AllowAll authorizer;
   transport::Routes routes;
-  Forwarder forwarder{routes, id, timer, base::SystemClock()};
+  Forwarder forwarder{routes,
+                      id,
+                      timer,
+                      base::SystemClock(),
+                      {.calls_max = 3, .bytes_max = 1000}};
   Gateway peer_door{Options{}, MakeDirectory(),     authorizer,
                     timer,     base::SystemClock(), Door{.for_nodes = true}};
   Gateway client_door{Options{},           MakeDirectory(),
@@ -300,6 +307,98 @@ TEST_F(ForwarderTest, ARequestForALeaderWhoseNodeIsGoneWasNotProposed) {
   EXPECT_THAT(status.error_message(), HasSubstr("node 2"));
   EXPECT_EQ(Trailer("multiraft-outcome"), "not-proposed");
   EXPECT_TRUE(asked_.partition->nothing_proposed());
+}
+
+// A machine that is gone without a word: it takes connections, since nothing is
+// left to refuse them, and says nothing (U37).
+class Silence {
+ public:
+  Silence() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in name = {};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(name);
+    auto* const address = reinterpret_cast<sockaddr*>(&name);
+    CHECK_EQ(bind(socket_, address, size), 0);
+    CHECK_EQ(listen(socket_, 100), 0);
+    CHECK_EQ(getsockname(socket_, address, &size), 0);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
+  }
+  ~Silence() { close(socket_); }
+
+  const std::string& address() const { return address_; }
+
+ private:
+  const int socket_;
+  std::string address_;
+};
+
+class SilentLeaderTest : public ForwarderTest {
+ protected:
+  SilentLeaderTest() {
+    transport::Route route = leader_.AsLeader(raft::Term(2));
+    route.peer_address = silence_.address();
+    asked_.routes.Learn(route);
+    context_.set_deadline(std::chrono::system_clock::now() + kPatience / 2);
+  }
+
+  const Silence silence_;
+};
+
+TEST_F(SilentLeaderTest, ARequestIsRefusedLongBeforeItsDeadline) {
+  const grpc::Status status = Increment().get();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(Trailer("multiraft-outcome"), "not-proposed");
+}
+
+TEST_F(SilentLeaderTest, AStreamIsRefusedWhenItsHoldIsOver) {
+  auto reader = Events();
+  auto ended = std::async(std::launch::async, [&] {
+    map::EventsResponse response;
+    while (reader->Read(&response)) continue;
+    return reader->Finish();
+  });
+  // One attempt after the other, until the hold is over.
+  while (ended.wait_for(std::chrono::milliseconds(1)) !=
+         std::future_status::ready) {
+    if (asked_.timer.tasks() > 0) asked_.timer.RunOne();
+  }
+  EXPECT_EQ(ended.get().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ForwarderTest, WhatIsUnderWayIsBounded) {  // P56
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<map::EventsResponse>>> open;
+  map::EventsRequest request;
+  Address(*request.mutable_headers());
+  request.mutable_input();
+  for (int i = 0; i < 3; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    open.push_back(maps_->Events(contexts.back().get(), request));
+    leader_.partition->TakeStream();
+  }
+  const grpc::Status status = Increment().get();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("too much is under way"));
+  EXPECT_EQ(Trailer("multiraft-outcome"), "not-proposed");
+  for (size_t i = 0; i < open.size(); ++i) {
+    contexts[i]->TryCancel();
+    open[i]->Finish();
+    leader_.partition->TakeClosed();
+  }
+  // There is room again.
+  EXPECT_TRUE(WaitUntil([&] { return asked_.forwarder.calls() == 0; }));
+}
+
+TEST_F(ForwarderTest, BytesUnderWayAreBoundedToo) {  // P56
+  map::PutRequest request;
+  Address(*request.mutable_headers());
+  request.mutable_input()->set_key("k");
+  request.mutable_input()->set_value(std::string(1000, 'x'));
+  map::PutResponse response;
+  const grpc::Status status = maps_->Put(&context_, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("too much is under way"));
 }
 
 // Each takes the other for the leader: the one that is asked second refuses.

@@ -30,6 +30,11 @@ struct Options {
   // More: ResourceExhausted.
   uint64_t watches_max = 10'000;
 
+  // What this node has under way at leaders' nodes for its clients: calls, and
+  // the bytes of their requests (P56). More: Unavailable, not proposed.
+  uint64_t forwarded_calls_max = 20'000;
+  uint64_t forwarded_bytes_max = 256 << 20;
+
   // A stream that cannot be served is held this long before it is refused:
   // drivers open it again without a pause (semantics 8.4).
   uint64_t stream_hold_ns = 1'500'000'000;

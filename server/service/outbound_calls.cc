@@ -1,45 +1,25 @@
 #include "server/service/outbound_calls.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/channel_arguments.h>
+#include <utility>
 
 #include "server/service/forwarded_error.h"
+#include "server/transport/peer_channel.h"
 
 namespace server::service {
-namespace {
-
-constexpr int kPingEveryMs = 2'000;
-constexpr int kReconnectMsMax = 500;
-
-grpc::ChannelArguments Arguments() {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  // A node that takes and never answers is noticed (U37).
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPingEveryMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingEveryMs);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMsMax / 5);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMsMax);
-  arguments.SetMaxReceiveMessageSize(-1);
-  arguments.SetMaxSendMessageSize(-1);
-  return arguments;
-}
-
-}  // namespace
-
-std::shared_ptr<grpc::Channel> OutboundCalls::Enter(
-    OutboundCall& call, const std::string& address) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OutboundCalls::Enter(
+    OutboundCall& call, size_t bytes, const std::string& address) {
   base::MutexLock lock(mu_);
-  if (stopped_) return nullptr;
-  open_.insert(&call);
+  if (stopped_) return absl::UnavailableError("the server is shutting down");
+  if (open_.size() >= bounds_.calls_max ||
+      bytes > bounds_.bytes_max - open_bytes_) {
+    return absl::UnavailableError(
+        "too much is under way to other nodes; the leader can be asked itself");
+  }
+  open_.emplace(&call, bytes);
+  open_bytes_ += bytes;
   inside_.Enter();
   std::shared_ptr<grpc::Channel>& channel = channels_[address];
-  if (channel == nullptr) {
-    channel = grpc::CreateCustomChannel(
-        address, grpc::InsecureChannelCredentials(), Arguments());
-  }
+  if (channel == nullptr) channel = transport::PeerChannel(address);
   return channel;
 }
 
@@ -54,14 +34,21 @@ Error OutboundCalls::Failed(const grpc::Status& status,
 
 void OutboundCalls::Forget(OutboundCall& call) {
   base::MutexLock lock(mu_);
-  open_.erase(&call);
+  const auto found = open_.find(&call);
+  open_bytes_ -= found->second;
+  open_.erase(found);
+}
+
+size_t OutboundCalls::open() const {
+  base::MutexLock lock(mu_);
+  return open_.size();
 }
 
 void OutboundCalls::Stop() {
   {
     base::MutexLock lock(mu_);
     stopped_ = true;
-    for (OutboundCall* const call : open_) call->Cancel();
+    for (const auto& [call, bytes] : open_) call->Cancel();
   }
   inside_.WaitUntilEmpty();
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels;

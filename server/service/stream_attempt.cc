@@ -21,16 +21,17 @@ StreamAttempt::StreamAttempt(OutboundCalls& calls,
   luggage.PutInto(context_);
 }
 
-bool StreamAttempt::Start() {
-  const auto channel = calls_.Enter(*this, route_.peer_address);
-  if (channel == nullptr) return false;
-  grpc::GenericStub(channel).PrepareBidiStreamingCall(&context_, method_, {},
-                                                      this);
+absl::Status StreamAttempt::Start() {
+  const auto channel =
+      calls_.Enter(*this, request_.Length(), route_.peer_address);
+  if (!channel.ok()) return channel.status();
+  grpc::GenericStub(*channel).PrepareBidiStreamingCall(&context_, method_, {},
+                                                       this);
   AddHold();
   StartWriteLast(&request_, grpc::WriteOptions());
   StartRead(&response_);
   StartCall();
-  return true;
+  return absl::OkStatus();
 }
 
 void StreamAttempt::ReadNext() {

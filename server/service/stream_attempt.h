@@ -32,6 +32,7 @@
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
 #include "server/service/error.h"
@@ -61,9 +62,9 @@ class StreamAttempt final
                 const ForwardedRequest& request, const Luggage& luggage,
                 const transport::Route& route);
 
-  // Sends the request and reads the first output. Once; false: the calls were
-  // stopped, and it is the caller's to delete.
-  bool Start();
+  // Sends the request and reads the first output. Once; Unavailable: it could
+  // not enter `calls`, and is the caller's to delete.
+  absl::Status Start();
 
   // REQUIRES for both: not behind Ended.
   void ReadNext() ABSL_LOCKS_EXCLUDED(mu_);
