@@ -8,6 +8,7 @@
 #define SESSION_ROW_STORE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -28,6 +29,8 @@ struct RowNode {
   RowList list = RowList::kNone;
   // Erased, but a version is in an image: it waits for its tombstone.
   bool ghost = false;
+  // Its content is not that of `hash`, and nothing wrote it: see Scrub.
+  bool damaged = false;
 };
 
 // Beyond key and row a row costs its RowNode, its allocation and its entry in
@@ -68,6 +71,11 @@ class RowStore {
       absl::FunctionRef<void(const RowNode&)> visit) const = 0;
 
   virtual void ForEachRow(absl::FunctionRef<void(RowNode&)> visit) = 0;
+
+  // Calls `visit` for each row in key order, from the first one (behind that
+  // with the encoded key `after`) until it returns false. True: to the last.
+  virtual bool VisitAfter(const std::optional<std::string>& after,
+                          absl::FunctionRef<bool(RowNode&)> visit) = 0;
 
   virtual size_t size() const = 0;
 

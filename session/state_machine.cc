@@ -423,6 +423,12 @@ void StateMachine::RewriteImage() { impl_->tables().Rewrite(); }
 uint64_t StateMachine::dirty_rows() const {
   return impl_->tables().dirty_rows();
 }
+Scrubbed StateMachine::Scrub(size_t rows_max, size_t bytes_max) {
+  return impl_->tables().Scrub(rows_max, bytes_max);
+}
+std::map<TableId, uint64_t> StateMachine::damage() const {
+  return impl_->tables().damage();
+}
 absl::Status StateMachine::CanLoad(uint32_t machine_version) const {
   return impl_->CanLoad(machine_version);
 }
@@ -443,6 +449,7 @@ uint32_t StateMachine::machine_version() const {
 uint64_t StateMachine::version_since() const {
   return impl_->log_time().version_since();
 }
+uint64_t StateMachine::rows() const { return impl_->tables().rows(); }
 uint64_t StateMachine::size_bytes() const {
   return impl_->tables().size_bytes();
 }

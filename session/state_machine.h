@@ -14,6 +14,7 @@
 #define SESSION_STATE_MACHINE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -222,6 +223,13 @@ class StateMachine {
   // on disk is damaged.
   void RewriteImage();
 
+  // --- Scrub ----------------------------------------------------------------
+
+  // As TableSet's: reads rows that nobody changes, to find those that memory
+  // has changed; and what they add to table_digests().
+  Scrubbed Scrub(size_t rows_max, size_t bytes_max);
+  std::map<TableId, uint64_t> damage() const;
+
   // --- Load -----------------------------------------------------------------
 
   // FailedPrecondition, naming the version needed: rows of an image of
@@ -241,6 +249,7 @@ class StateMachine {
   // The log index of the entry that set it, if the version has that
   // (kMachineVersionNext); 0 otherwise.
   uint64_t version_since() const;
+  uint64_t rows() const;
   uint64_t size_bytes() const;
   Counts counts() const;
   std::vector<SessionInfo> ListSessions(SessionId after, size_t max) const;

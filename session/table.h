@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -205,6 +206,20 @@ class Table<Key, Row>::Store final : public RowStore {
   }
   void ForEachRow(absl::FunctionRef<void(RowNode&)> visit) override {
     for (const Entry& entry : rows) visit(*entry.node);
+  }
+
+  bool VisitAfter(const std::optional<std::string>& after,
+                  absl::FunctionRef<bool(RowNode&)> visit) override {
+    auto it = rows.begin();
+    if (after.has_value()) {
+      Key key;
+      CHECK(DecodeRowKey(*after, key));
+      it = rows.upper_bound(Probe(key));
+    }
+    for (; it != rows.end(); ++it) {
+      if (!visit(*it->node)) return false;
+    }
+    return true;
   }
 
   size_t size() const override { return rows.size(); }

@@ -223,6 +223,7 @@ EncodedRow TableSet::Encode(RowStore& store, RowNode& node) {
   CHECK_LT(node.written, checkpoint_);
   list(frozen())[node.slot].node = nullptr;
   node.list = RowList::kNone;
+  if (node.damaged) ForgetDamage(node);
 
   EncodedRow row{.table = store.table, .checkpoint = checkpoint_};
   row.key = KeyPrefix(store.owner, store.epoch);
@@ -351,6 +352,7 @@ bool TableSet::Reclaim(size_t rows_max) {
 
 // A row of a cleared table is about to be freed: no list may know it.
 void TableSet::Release(RowStore& store, RowNode& node) {
+  if (node.damaged) ForgetDamage(node);
   if (node.list == RowList::kNone) return;
   if (node.list == active_) {
     Forget(node, store.SizeOf(node));

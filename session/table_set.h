@@ -98,6 +98,23 @@ struct ObsoleteRange {
   std::string prefix;
 };
 
+// A row whose content is not what was written or loaded last, though nothing
+// changed it since: a bit of this machine's memory has flipped.
+struct DamagedRow {
+  TableId table{};
+  uint64_t owner = 0;
+  std::string key;
+  // What its content adds to the sum of its table, above what it should.
+  uint64_t difference = 0;
+};
+
+// What a slice of a scrub did.
+struct Scrubbed {
+  uint64_t rows = 0;   // Hashed.
+  bool ended = false;  // That was the last row; the next slice begins anew.
+  std::vector<DamagedRow> damaged;  // Each is told once.
+};
+
 class TableBase;
 
 class TableSet {
@@ -146,6 +163,23 @@ class TableSet {
   // image: for when the one on disk is damaged. Takes its time, for each row.
   void Rewrite();
 
+  // --- Scrub ----------------------------------------------------------------
+  // A row is hashed when it is encoded, and one that nobody changes is never
+  // encoded again: what happens to it in memory shows in no digest. So the rows
+  // that are in no list of changed ones are read through, slice by slice, and
+  // compared with their hashes (U7, P37).
+
+  // Looks at up to `rows_max` rows, and at no further one behind `bytes_max`
+  // bytes, from where the last slice ended. A table costs as much as a row.
+  // Changes no row and no digest; a row that has changed since the last Freeze,
+  // or is in a cut that is being encoded, is left to that. REQUIRES: both > 0.
+  Scrubbed Scrub(size_t rows_max, size_t bytes_max);
+
+  // What damaged rows add to table_digests(), table by table: with it these are
+  // of the rows as memory has them. Until a row is written again, or goes: then
+  // the sums themselves have what became of it. Empty: no damage is known.
+  std::map<TableId, uint64_t> damage() const;
+
   // --- Load -----------------------------------------------------------------
 
   // Takes a row of an image, in (table, key) order. The owner's table must
@@ -179,6 +213,10 @@ class TableSet {
   friend class TableBase;
   struct EpochRow;
   struct Epochs;
+  struct Damage {
+    const RowStore* store = nullptr;
+    uint64_t difference = 0;
+  };
 
   using TableKey = std::pair<TableId, uint64_t>;  // Id and owner.
 
@@ -226,6 +264,8 @@ class TableSet {
   void Complete();
   void SumUp();
   void Release(RowStore& store, RowNode& node);
+  // `node` is not what it was when it was found damaged.
+  void ForgetDamage(RowNode& node);
   uint64_t StartEpoch(TableKey key);
   bool IsOfClearedEpoch(TableKey key, uint64_t epoch) const;
   absl::Status LoadInto(RowStore& store, const EncodedRow& row,
@@ -253,6 +293,11 @@ class TableSet {
   std::map<TableId, uint64_t> sums_;  // While a cut is encoded, half updated.
   uint64_t digest_ = 0;
   std::vector<std::pair<TableId, uint64_t>> table_digests_;
+
+  // Where the next slice of the scrub begins: behind this row of this table.
+  TableKey scrub_table_{};
+  std::optional<std::string> scrub_after_;   // None: with its first.
+  std::map<const RowNode*, Damage> damage_;  // Of rows with `damaged`.
 
   std::unique_ptr<Epochs> epochs_;  // Last: a table of this set.
 };
