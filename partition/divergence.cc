@@ -38,6 +38,21 @@ std::string DifferingTables(const DigestReport& a, const DigestReport& b) {
   return absl::StrJoin(names, ", ");
 }
 
+void AddTo(DigestReport& report, const std::vector<TableDigest>& differences) {
+  std::map<uint16_t, uint64_t> sums;
+  for (const TableDigest& table : report.tables) {
+    sums[table.table] += table.digest;
+  }
+  for (const TableDigest& table : differences) {
+    sums[table.table] += table.digest;
+    report.digest += table.digest;
+  }
+  report.tables.clear();
+  for (const auto& [table, sum] : sums) {
+    if (sum != 0) report.tables.push_back({.table = table, .digest = sum});
+  }
+}
+
 Divergence::Divergence(raft::ReplicaId self, uint32_t retry_ticks)
     : self_(self), retry_ticks_(retry_ticks) {}
 
@@ -48,6 +63,15 @@ void Divergence::Send(const DigestReport& report, raft::ReplicaId to,
   DigestReport sent = report;
   sent.wants_answer = wants_answer;
   out.push_back({.from = self_, .to = to, .body = std::move(sent)});
+}
+
+void Divergence::SendToAll(const DigestReport& report, bool wants_answer,
+                           const raft::Configuration& configuration,
+                           std::vector<Note>& out) const {
+  for (const raft::Member& member : configuration.members) {
+    if (member.replica == self_) continue;
+    Send(report, member.replica, wants_answer, out);
+  }
 }
 
 void Divergence::Add(DigestReport own, const raft::Configuration& configuration,
@@ -65,11 +89,22 @@ void Divergence::Add(DigestReport own, const raft::Configuration& configuration,
   std::erase_if(outside_, [&](const auto& other) {
     return configuration.FindMember(other.first) == nullptr;
   });
-  for (const raft::Member& member : configuration.members) {
-    if (member.replica == self_) continue;
-    Send(own_.back().report, member.replica, /*wants_answer=*/false, out);
-  }
+  SendToAll(own_.back().report, /*wants_answer=*/false, configuration, out);
   Judge(own_.back(), configuration);
+}
+
+void Divergence::Damaged(const std::vector<TableDigest>& differences,
+                         const raft::Configuration& configuration,
+                         std::vector<Note>& out) {
+  if (own_.empty()) return;
+  Own& own = own_.back();
+  AddTo(own.report, differences);
+  own.verified = false;
+  silent_ticks_ = 0;
+  retries_ = 0;
+  // Who has forgotten this checkpoint meanwhile has nothing to answer.
+  SendToAll(own.report, /*wants_answer=*/true, configuration, out);
+  Judge(own, configuration);
 }
 
 void Divergence::Handle(raft::ReplicaId from, const DigestReport& report,
@@ -109,10 +144,7 @@ void Divergence::Tick(const raft::Configuration& configuration,
   }
   silent_ticks_ = 0;
   ++retries_;
-  for (const raft::Member& member : configuration.members) {
-    if (member.replica == self_) continue;
-    Send(own_.back().report, member.replica, /*wants_answer=*/true, out);
-  }
+  SendToAll(own_.back().report, /*wants_answer=*/true, configuration, out);
   // Others may have left the configuration since.
   Judge(own_.back(), configuration);
 }

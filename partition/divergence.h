@@ -46,6 +46,14 @@ class Divergence {
   void Add(DigestReport own, const raft::Configuration& configuration,
            std::vector<Note>& out);
 
+  // What this replica has of the newest state that it reported is not what it
+  // reported: rows were damaged in memory since, which adds `differences` to
+  // the sums of their tables. So its report is taken back and made anew: with a
+  // majority it is wrong, and without one the others learn that states differ.
+  void Damaged(const std::vector<TableDigest>& differences,
+               const raft::Configuration& configuration,
+               std::vector<Note>& out);
+
   void Handle(raft::ReplicaId from, const DigestReport& report,
               const raft::Configuration& configuration, std::vector<Note>& out);
 
@@ -86,6 +94,9 @@ class Divergence {
                     const raft::Configuration& configuration);
   void Send(const DigestReport& report, raft::ReplicaId to, bool wants_answer,
             std::vector<Note>& out) const;
+  void SendToAll(const DigestReport& report, bool wants_answer,
+                 const raft::Configuration& configuration,
+                 std::vector<Note>& out) const;
 
   const raft::ReplicaId self_;
   const uint32_t retry_ticks_;
@@ -109,6 +120,9 @@ class Divergence {
 
 // "map, counter": the tables in which two states differ.
 std::string DifferingTables(const DigestReport& a, const DigestReport& b);
+
+// Adds to the sums of a report, for rows that are not what they were.
+void AddTo(DigestReport& report, const std::vector<TableDigest>& differences);
 
 }  // namespace partition
 

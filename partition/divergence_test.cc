@@ -74,6 +74,14 @@ class DivergenceTest : public ::testing::Test {
     }
   }
 
+  // A row of the counter changes in memory.
+  void Damage(uint64_t replica) {
+    std::vector<Note> out;
+    replicas_.at(replica)->Damaged({{.table = 16, .digest = 3}}, configuration_,
+                                   out);
+    Send(std::move(out));
+  }
+
   bool IsJudged(uint64_t replica) {
     return replicas_.at(replica)->contradiction().has_value();
   }
@@ -101,6 +109,51 @@ TEST_F(DivergenceTest, WhatAMajorityHasIsVerifiedByAll) {
   EXPECT_EQ(sent_, 6);
   Tick(10 * kRetryTicks);
   EXPECT_EQ(sent_, 6);
+}
+
+// What a majority had verified, too (U7, P37).
+TEST_F(DivergenceTest, WhoseRowsAreDamagedLaterIsOutsideTheMajority) {
+  Start(Of(3));
+  for (uint64_t replica : {1, 2, 3}) Report(replica, 10, 5);
+  Damage(2);
+  EXPECT_TRUE(IsJudged(2));
+  EXPECT_FALSE(replicas_.at(2)->IsVerified(Index{10}));
+  EXPECT_THAT(replicas_.at(2)->contradiction()->what,
+              HasSubstr("it differs in counter"));
+  for (uint64_t replica : {1, 3}) {
+    EXPECT_FALSE(IsJudged(replica));
+    EXPECT_TRUE(replicas_.at(replica)->IsVerified(Index{10}));
+    EXPECT_THAT(Alarm(replica), HasSubstr("replica 2"));
+  }
+}
+
+TEST_F(DivergenceTest, WithTwoVotersDamagedRowsAreAnAlarm) {
+  Start(Of(2));
+  for (uint64_t replica : {1, 2}) Report(replica, 10, 5);
+  Damage(2);
+  for (uint64_t replica : {1, 2}) {
+    EXPECT_FALSE(IsJudged(replica));
+    EXPECT_THAT(Alarm(replica), HasSubstr("no majority"));
+  }
+}
+
+TEST_F(DivergenceTest, WhoSawTheReportsOnlyAfterwardsStillHearsOfTheDamage) {
+  Start(Of(3));
+  for (uint64_t replica : {1, 2, 3}) Report(replica, 10, 5);
+  Restart(2);
+  Report(2, 10, 5);
+  cut_ = true;
+  Damage(2);
+  cut_ = false;
+  EXPECT_FALSE(IsJudged(2));
+  Tick(2 * kRetryTicks);
+  EXPECT_TRUE(IsJudged(2));
+}
+
+TEST_F(DivergenceTest, BeforeTheFirstReportNobodyIsToldOfDamage) {
+  Start(Of(3));
+  Damage(2);
+  EXPECT_EQ(sent_, 0);
 }
 
 TEST_F(DivergenceTest, WhoIsOutsideTheMajorityKnowsItAndWhere) {  // U7

@@ -41,9 +41,9 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
            .hold = [this] { return Hold(); },
            .summed =
                [this](raft::Index index, const session::ImageHeader& header) {
-                 Post([this, report = ReportOf(index, header.machine_version,
-                                               header.digest)]() mutable {
-                   Report(std::move(report));
+                 Post([this, index, version = header.machine_version,
+                       digest = header.digest] {
+                   Report(ReportOf(index, version, digest));
                  });
                },
            .durable =
@@ -75,6 +75,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
                 options.version_settle_rounds),
       divergence_(self_, TicksOf(options.digest_retry_ns, options)),
       replayer_(options_, ports_.store, ReplayHooks()),
+      scrubber_(options.scrub_period_ns, options.raft.tick_ns, loaded.seed),
       held_(options.stream_hold_ns, options.mailbox_bytes_max),
       told_log_start_(loaded.stored.first_index),
       ready_from_(loaded.stored.hard_state.commit_index),
@@ -290,7 +291,7 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
     status.undurable_bytes = undurable_.bytes();
     status.counts = state_machine_->counts();
     status.problem = standing_.problem();
-    status.alarm = image_damage_.empty() ? divergence_.Alarm() : image_damage_;
+    status.alarm = Alarm();
     status.verified_index = divergence_.verified_index();
     status.configuration = core_->configuration();
     status.followers = core_->followers();
@@ -358,6 +359,7 @@ void Driver::OnTick() {
   transfers_.Tick();
   TickVersions();
   TickDoubt();
+  TickScrub();
 
   if (core_->role() != raft::Role::kLeader || !standing_.may_read()) return;
   if (is_held_back) transfers_.GiveUp(*core_);

@@ -28,6 +28,7 @@
 #include "partition/partition.h"
 #include "partition/reads.h"
 #include "partition/replayer.h"
+#include "partition/scrubber.h"
 #include "partition/standing.h"
 #include "partition/transfers.h"
 #include "partition/undurable.h"
@@ -47,6 +48,7 @@ namespace partition {
 struct Loaded {
   storage::StoredPartition stored;  // Its entries went into `core`.
   raft::ReplicaId self;
+  uint64_t seed = 0;
   std::unique_ptr<session::StateMachine> state_machine;
   std::unique_ptr<raft::Raft> core;
 };
@@ -245,6 +247,11 @@ class Driver : public Partition {
   void Reseeded(std::unique_ptr<session::StateMachine> state_machine,
                 const storage::ImagePointer& image);
 
+  // --- driver_scrub.cc ------------------------------------------------------
+  void TickScrub();
+  void Scrub();
+  std::string Alarm() const;
+
   // --- driver_notes.cc ------------------------------------------------------
   void Handle(raft::ReplicaId from, const VersionAsked& asked);
   void Handle(raft::ReplicaId from, const VersionKnown& known);
@@ -290,6 +297,7 @@ class Driver : public Partition {
   Versions versions_;
   Divergence divergence_;
   Replayer replayer_;
+  Scrubber scrubber_;
   HeldStreams held_;
 
   std::vector<MailboxItem> turn_items_;
@@ -323,6 +331,10 @@ class Driver : public Partition {
   // it before one from this index on is written, with all rows anew (P37).
   std::string image_damage_;
   raft::Index image_whole_from_;
+  // Rows that memory has changed (empty: none that we know): what is served is
+  // not what is on disk. Until the state is replaced.
+  std::string state_damage_;
+  bool scrub_ahead_ = false;  // A slice will come.
   bool started_ = false;
 
   // By the core, while what it did was not applied.

@@ -45,6 +45,15 @@ namespace {
 // A leader without a confirmed image makes another one so often.
 constexpr uint64_t kMakeImageNs = 5'000'000'000;
 
+template <class Sums>
+std::vector<TableDigest> TablesOf(const Sums& sums) {
+  std::vector<TableDigest> tables;
+  for (const auto& [table, sum] : sums) {
+    tables.push_back({.table = static_cast<uint16_t>(table), .digest = sum});
+  }
+  return tables;
+}
+
 }  // namespace
 
 // --- Reports ----------------------------------------------------------------
@@ -53,10 +62,8 @@ DigestReport Driver::ReportOf(raft::Index index, uint32_t machine_version,
                               uint64_t digest) const {
   DigestReport report{
       .index = index, .machine_version = machine_version, .digest = digest};
-  for (const auto& [table, sum] : state_machine_->table_digests()) {
-    report.tables.push_back(
-        {.table = static_cast<uint16_t>(table), .digest = sum});
-  }
+  report.tables = TablesOf(state_machine_->table_digests());
+  AddTo(report, TablesOf(state_machine_->damage()));
   return report;
 }
 
@@ -252,6 +259,7 @@ void Driver::Reseeded(std::unique_ptr<session::StateMachine> state_machine,
   const raft::Configuration before =
       std::exchange(applied_configuration_, image.configuration);
   image_damage_.clear();
+  state_damage_.clear();
   checkpointer_.Installed(*state_machine, image);
   callers_.Replace(*state_machine);
   std::swap(state_machine_, state_machine);

@@ -178,6 +178,7 @@ void Driver::ImageInstalled(
   const raft::Configuration before =
       std::exchange(applied_configuration_, image.configuration);
   image_damage_.clear();
+  state_damage_.clear();
   checkpointer_.Installed(*state_machine, image);
   callers_.Replace(*state_machine);
   std::swap(state_machine_, state_machine);

@@ -98,6 +98,7 @@ absl::StatusOr<Loaded> LoadUnnamed(const Options& options, const Ports& ports,
                                   .entries = std::move(loaded.stored.entries),
                                   .first_index = loaded.stored.first_index}));
   loaded.stored.entries.clear();
+  loaded.seed = seed;
   return loaded;
 }
 

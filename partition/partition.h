@@ -104,6 +104,10 @@ struct Options {
   uint64_t version_ask_ns = 1'000'000'000;
   uint32_t version_settle_rounds = 5;
 
+  // All rows are read through and compared with their hashes in about so long
+  // (scrubber.h). 0: never.
+  uint64_t scrub_period_ns = 3'600'000'000'000;
+
   // Who has not heard what a majority sums up to asks again after so long.
   uint64_t digest_retry_ns = 5'000'000'000;
 

@@ -168,6 +168,9 @@ OPTION(server::Nanos, checkpoint_interval, partition.checkpoint_interval_ns,
        "or after this time if anything changed,");
 OPTION(server::Bytes, checkpoint_dirty_bytes, partition.checkpoint_dirty_bytes,
        "or at this much unwritten change.");
+OPTION(server::NanosOrNone, scrub_period, partition.scrub_period_ns,
+       "The whole state is read through in about so long, to find what memory "
+       "has changed; 0s: never.");
 OPTION(server::Bytes, log_keep_bytes, partition.log_keep_bytes,
        "Log kept behind a checkpoint, for followers that are a little behind.");
 OPTION(server::Bytes, log_behind_bytes_max, partition.log_behind_bytes_max,

@@ -115,6 +115,8 @@ Scenario Scenario::Draw(uint64_t seed) {
     scenario.member_change_ns_mean = random.Between(100, 1500) * kMillis;
     scenario.partition.member_silent_ns = random.Between(100, 3000) * kMillis;
   }
+  scenario.partition.scrub_period_ns =
+      random.OneIn(4) ? 0 : random.Between(100, 5000) * kMillis;
   return scenario;
 }
 

@@ -45,6 +45,7 @@ partition::Options PartitionOptions() {
   options.image_chunk_bytes = 64;  // A row at a time.
   options.version_ask_ns = 100 * kMillis;
   options.digest_retry_ns = 500 * kMillis;
+  options.scrub_period_ns = 500 * kMillis;
   return options;
 }
 

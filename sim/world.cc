@@ -207,6 +207,15 @@ class World {
       return;
     }
     for (const auto& machine : machines_) machine->Audit();
+    // No row of theirs was damaged, so none takes its state for wrong.
+    for (const auto& machine : machines_) {
+      for (const auto& [id, group] : groups_) {
+        const auto partition = machine->node().Find(id);
+        if (partition != nullptr && partition->paused()) {
+          Fail("a replica believes that its state is wrong (U7)");
+        }
+      }
+    }
   }
 
   void Fail(const std::string& what) {
