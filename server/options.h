@@ -60,9 +60,9 @@ struct Options {
   uint32_t workers = 0;  // 0: one for each core.
 
   // With less free space the node takes no commands and no entries (D6).
-  // A third of it, more than a full log, is set aside for a start on a full
-  // disk.
   uint64_t disk_reserve_bytes = 4 * storage::StoreOptions().wal_bytes_max;
+  // More than a full log is set aside for a start on a full disk.
+  uint64_t reserve_file_bytes() const { return disk_reserve_bytes / 3; }
   // A call to the disk that takes longer ends the process (U13); 0: never.
   uint64_t disk_hang_timeout_ns = 3'000'000'000;
 

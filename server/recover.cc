@@ -246,6 +246,35 @@ void PrintPlan(const storage::InitialCluster& cluster, const raft::Member& self,
   if (done) out << "\nnew cluster: " << cluster.id << "\n";
 }
 
+// The others of its cluster are lost, so the end of a log is not left alone for
+// their sake (P31).
+absl::StatusOr<std::unique_ptr<storage::Store>> Open(const Options& options,
+                                                     std::ostream& out) {
+  const auto open = [&options](bool last_resort) {
+    return storage::Store::Open(
+        {.directory = options.data_dir,
+         .identity = {},
+         .reserve_file_bytes = options.reserve_file_bytes(),
+         .last_resort = last_resort});
+  };
+  auto store = open(/*last_resort=*/false);
+  if (!absl::IsDataLoss(store.status())) return store;
+  if (!options.yes || options.dry_run) {
+    return absl::DataLossError(absl::StrCat(
+        store.status().message(),
+        ". If this node is the best there is, --recover --yes cuts off the "
+        "damaged end of its log, unless something is behind the damage or is "
+        "known to have been acknowledged"));
+  }
+  const absl::Status damage = store.status();
+  store = open(/*last_resort=*/true);
+  if (store.ok()) {
+    out << "LOST: the damaged end of the write-ahead log (" << damage.message()
+        << ")\n\n";
+  }
+  return store;
+}
+
 }  // namespace
 
 absl::Status Recover(const Options& options, std::ostream& out) {
@@ -253,9 +282,8 @@ absl::Status Recover(const Options& options, std::ostream& out) {
     return absl::FailedPreconditionError(absl::StrCat(
         "data directory ", options.data_dir, " has no data (--data_dir)"));
   }
-  ASSIGN_OR_RETURN(
-      const std::unique_ptr<storage::Store> store,
-      storage::Store::Open({.directory = options.data_dir, .identity = {}}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<storage::Store> store,
+                   Open(options, out));
   if (!store->initial_cluster().has_value()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "data directory ", options.data_dir,

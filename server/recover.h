@@ -23,7 +23,9 @@ inline constexpr uint64_t kRecoverIndexStep = uint64_t{1} << 32;
 // Says on `out` what `options.data_dir` has and what a recovery would do and
 // lose; does it if `options.yes`. FailedPrecondition: the directory is in use,
 // empty, or that of a node that is alone; or neither --yes nor --dry_run was
-// said. DataLoss: something in it cannot be read, so another node must be it.
+// said. DataLoss: something in it cannot be read, so another node must be it;
+// but the last batch of its log, if a power cut left that damaged, is dropped,
+// and said to be.
 absl::Status Recover(const Options& options, std::ostream& out);
 
 }  // namespace server

@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -77,6 +79,37 @@ class RecoverTest : public testing::Test {
                     written.set_value(std::move(status));
                   }});
     ASSERT_OK(written.get_future().get());
+  }
+
+  // Of those that Fill would have written.
+  void WriteEntry(int number) {
+    const auto store = Open();
+    std::promise<absl::Status> written;
+    store->Write({.partition = kFirst,
+                  .entries = {storage::LogBuilder(kFirst).Many(
+                      3, number)[static_cast<size_t>(number - 1)]},
+                  .done = [&](absl::Status status) {
+                    written.set_value(std::move(status));
+                  }});
+    ASSERT_OK(written.get_future().get());
+  }
+
+  // Of the newest write-ahead log: its last byte that is not zero.
+  void FlipLastPayload() {
+    std::filesystem::path newest;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory_ + "/db")) {
+      if (entry.path().extension() == ".log" && entry.path() > newest) {
+        newest = entry.path();
+      }
+    }
+    std::fstream file(newest, std::ios::binary | std::ios::in | std::ios::out);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    const size_t last = bytes.find_last_not_of('\0');
+    ASSERT_NE(last, bytes.npos);
+    file.clear();
+    file.seekp(static_cast<std::streamoff>(last));
+    file.put(static_cast<char>(bytes[last] ^ 0x10));
   }
 
   absl::Status Run(bool dry_run, bool yes) {
@@ -196,6 +229,25 @@ TEST_F(RecoverTest, NothingIsDoneUntilItIsMeant) {
   const storage::StoredPartition stored = Load(kFirst);
   EXPECT_EQ(stored.entries.size(), 3u);
   EXPECT_EQ(Open()->initial_cluster()->id, "m-1");
+}
+
+// A power cut tore the last batch, or a sync of it had just returned: elsewhere
+// that is a reason to start empty (P31), and there is no elsewhere.
+TEST_F(RecoverTest, ADoubtAboutTheLastBatchIsNoReasonToLoseTheRest) {
+  Fill(3);
+  const std::string mark = directory_ + "/watermark";
+  std::filesystem::copy(mark, mark + ".old");
+  WriteEntry(4);
+  std::filesystem::rename(mark + ".old", mark);
+  std::ofstream(directory_ + "/boot", std::ios::trunc) << "another boot";
+  FlipLastPayload();
+
+  const absl::Status refused = Run(/*dry_run=*/false, /*yes=*/false);
+  EXPECT_THAT(refused,
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("--yes")));
+  EXPECT_OK(Run(/*dry_run=*/false, /*yes=*/true));
+  EXPECT_THAT(out_.str(), HasSubstr("LOST: the damaged end"));
+  EXPECT_EQ(Load(kFirst).entries[2].index, raft::Index(3));
 }
 
 TEST_F(RecoverTest, AnEmptyDirectoryIsLeftAlone) {

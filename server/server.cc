@@ -156,7 +156,7 @@ absl::Status Server::Impl::OpenStore() {
                                      .mode = in_cluster() ? "static" : "single",
                                      .partitions = partitions},
                         .on_fatal = on_fatal,
-                        .reserve_file_bytes = options.disk_reserve_bytes / 3}));
+                        .reserve_file_bytes = options.reserve_file_bytes()}));
   quarantine = Quarantine::Open(options.data_dir, BinaryFingerprint());
   if (options.disk_hang_timeout_ns != 0) {
     watchdog = std::make_unique<Watchdog>(

@@ -78,7 +78,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
       store->directory_->watermark().opened_at().sequence;
   database.acknowledged_is_exact =
       options.same_boot.value_or(store->directory_->same_boot());
-  database.has_peers = options.identity.mode != kSingleMode;
+  database.has_peers =
+      options.identity.mode != kSingleMode && !options.last_resort;
   database.write_buffer_bytes = options.write_buffer_bytes;
   database.wal_bytes_max = options.wal_bytes_max;
   database.on_background_error = raise;

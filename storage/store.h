@@ -63,6 +63,11 @@ struct StoreOptions {
   // than wal_bytes_max, or it is of little use. 0: nothing.
   uint64_t reserve_file_bytes = 0;
 
+  // Nobody else has the data any more: damage at the end of the log that may or
+  // may not be in something acknowledged is cut off, as on a node alone,
+  // instead of refused (docs/formats.md).
+  bool last_resort = false;
+
   // For tests: whether the machine was not started since; else the kernel says.
   std::optional<bool> same_boot;
 
