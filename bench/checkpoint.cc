@@ -11,7 +11,8 @@
 // Kinds of pieces: those that write rows or the pointer of an image, that
 // freeze the cut (they write the first rows as well), that remove replaced
 // rows, that hear of an image write, and all others: turns that propose and
-// apply.
+// apply. The bystander shows how long the machine keeps a thread from running
+// that does none of it.
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -24,6 +25,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -68,9 +70,10 @@ int64_t NowNs() { return base::SystemClock().MonotonicNanos(); }
 
 // --- Pieces of work ----------------------------------------------------------
 
-enum class Kind : uint8_t { kTurn, kFreeze, kRows, kPointer, kClean };
-constexpr std::array<const char*, 5> kKindNames = {
-    "turns", "freeze and first rows", "rows", "pointer", "cleaning"};
+enum class Kind : uint8_t { kTurn, kFreeze, kRows, kPointer, kClean, kNothing };
+constexpr std::array<const char*, 6> kKindNames = {
+    "turns",    "freeze and first rows", "rows", "pointer",
+    "cleaning", "(a bystander)"};
 
 struct Pieces {
   Histogram lengths;
@@ -117,25 +120,18 @@ class TimedExecutor : public partition::Executor {
   // From within a task: what it is.
   void Is(Kind kind) { kind_ = std::max(kind_, kind); }
 
-  // What was timed since the last call.
-  std::array<Pieces, kKindNames.size()> Take() {
-    base::MutexLock lock(mu_);
-    return std::exchange(pieces_, {});
-  }
-
- private:
-  void Run(absl::AnyInvocable<void()>& task) {
-    kind_ = Kind::kTurn;
+  // Times `work`, on any thread, as if it were a piece of the worker's.
+  template <class Work>
+  void Time(Work work, const Kind& kind) {
     const int64_t start = NowNs();
     const rusage before = ThreadUsage();
     const uint64_t start_cpu = ThreadCpuNs();
-    task();
-    task = nullptr;
+    work();
     const uint64_t took_cpu = ThreadCpuNs() - start_cpu;
     const rusage after = ThreadUsage();
     const auto took = static_cast<uint64_t>(NowNs() - start);
     base::MutexLock lock(mu_);
-    Pieces& pieces = pieces_[static_cast<size_t>(kind_)];
+    Pieces& pieces = pieces_[static_cast<size_t>(kind)];
     pieces.lengths.Add(took);
     pieces.longest_ns = std::max(pieces.longest_ns, took);
     if (took_cpu > pieces.longest_cpu_ns) {
@@ -145,10 +141,63 @@ class TimedExecutor : public partition::Executor {
     }
   }
 
+  // What was timed since the last call.
+  std::array<Pieces, kKindNames.size()> Take() {
+    base::MutexLock lock(mu_);
+    return std::exchange(pieces_, {});
+  }
+
+ private:
+  void Run(absl::AnyInvocable<void()>& task) {
+    kind_ = Kind::kTurn;
+    Time(
+        [&] {
+          task();
+          task = nullptr;
+        },
+        kind_);
+  }
+
   server::Worker& worker_;
   Kind kind_ = Kind::kTurn;  // Of the task that runs.
   base::Mutex mu_;
   std::array<Pieces, kKindNames.size()> pieces_ ABSL_GUARDED_BY(mu_);
+};
+
+// A thread that does 100 us of arithmetic two hundred times a second, and
+// nothing else: what takes it longer is the machine.
+class Bystander {
+ public:
+  explicit Bystander(TimedExecutor& executor)
+      : executor_(executor), thread_([this] { Run(); }) {}
+  ~Bystander() {
+    {
+      base::MutexLock lock(mu_);
+      over_ = true;
+      ended_.Signal();
+    }
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    base::MutexLock lock(mu_);
+    while (!over_) {
+      executor_.Time(
+          [this] {
+            for (int i = 0; i < 100'000; ++i) sum_ = sum_ * 31 + 7;
+          },
+          Kind::kNothing);
+      ended_.WaitFor(mu_, 5'000'000);
+    }
+  }
+
+  TimedExecutor& executor_;
+  volatile uint64_t sum_ = 0;
+  base::Mutex mu_;
+  base::CondVar ended_;
+  bool over_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
 };
 
 // Sees what each task asks of the store.
@@ -442,7 +491,10 @@ int Main(int argc, char** argv) {
   (*host)->Start();
   partition::Partition& partition = *(*host)->Find(kPartition);
   CHECK(base::WaitUntil([&] { return partition.serving(); }));
-  Measure(partition, executor);
+  {
+    const Bystander bystander(executor);
+    Measure(partition, executor);
+  }
 
   (*host)->Stop();
   (*store)->Close();
