@@ -27,7 +27,8 @@ struct Member {
   uint64_t incarnation = 0;  // Drawn with the node's data directory.
   std::string peer_address;  // "host:port" of the node-to-node API.
   std::string api_address;   // "host:port" of the client API.
-  uint32_t priority = 1;     // 0: never campaigns (WITNESS).
+  // 0: campaigns only if nobody else leads for long (WITNESS).
+  uint32_t priority = 1;
 
   bool operator==(const Member&) const = default;
 };

@@ -7,6 +7,13 @@
 #include "raft/raft_impl.h"
 
 namespace raft {
+namespace {
+
+// After so many election timeouts without a leader a voter of priority 0 stands
+// after all.
+constexpr uint32_t kTimeoutsAloneMax = 4;
+
+}  // namespace
 
 // --- Timers -----------------------------------------------------------------
 
@@ -14,6 +21,7 @@ void Raft::Impl::TickFollower() {
   FailFollowerReads(follower_reads_.TakeExpired(config_.election_ticks));
   ++election_elapsed_;
   if (election_elapsed_ < election_timeout_) return;
+  ++timeouts_alone_;
   if (CanCampaign()) {
     Campaign();
   } else {
@@ -60,6 +68,10 @@ void Raft::Impl::CheckQuorum() {
 // A replica that is no voter, or takes an image, never stands (P12, P16). Until
 // its removal is known to be committed it still does, without counting itself:
 // it may be the only one that has the entry (thesis 4.2.2).
+//
+// Priority 0 is a wish, and a leader is worth more: if those that may lead are
+// gone, or lack a committed entry, the majority that is there would otherwise
+// never elect anybody, and only a leader can raise a priority.
 bool Raft::Impl::CanCampaign() const {
   if (removed_) return false;
   if (passive_ && VotersOf(configuration()).size() > 1) return false;
@@ -69,7 +81,8 @@ bool Raft::Impl::CanCampaign() const {
   }
   const Member* self = configuration().FindMember(config_.self);
   if (self == nullptr) self = committed.FindMember(config_.self);
-  return self == nullptr || self->priority > 0;
+  return self == nullptr || self->priority > 0 ||
+         timeouts_alone_ >= kTimeoutsAloneMax;
 }
 
 void Raft::Impl::Campaign() {
@@ -149,6 +162,7 @@ void Raft::Impl::BecomeLeader() {
   role_ = Role::kLeader;
   leader_ = config_.self;
   votes_.clear();
+  timeouts_alone_ = 0;
   election_elapsed_ = heartbeat_elapsed_ = 0;
   log_time_ns_ = log_.last().time_ns;
   time_allowance_ns_ = 2 * config_.tick_ns;
@@ -250,6 +264,7 @@ void Raft::Impl::FollowLeader(ReplicaId leader) {
     BecomeFollower(term_, leader);
   }
   election_elapsed_ = 0;
+  timeouts_alone_ = 0;
 }
 
 // --- Transfer ---------------------------------------------------------------

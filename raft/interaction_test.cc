@@ -308,9 +308,10 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values("append_aba", "campaign", "check_quorum", "confchange",
                       "confchange_joint", "confchange_rollback", "fetch",
                       "learner", "learner_names", "lost_messages", "pre_vote",
-                      "pre_vote_liveness", "priority", "probe_backtracking",
-                      "read_index", "remove_leader", "removed", "single_voter",
-                      "stickiness", "snapshot", "transfer"),
+                      "pre_vote_liveness", "priority", "priority_alone",
+                      "probe_backtracking", "read_index", "remove_leader",
+                      "removed", "single_voter", "stickiness", "snapshot",
+                      "transfer"),
     [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

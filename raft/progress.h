@@ -63,7 +63,8 @@ class Progress {
   // --- Kept by the leader ---------------------------------------------------
 
   bool active = false;              // Heard from since the last check quorum.
-  uint32_t silent_ticks = 0;        // Since it was heard from.
+  bool was_heard = false;           // At all.
+  uint32_t silent_ticks = 0;        // Since it was heard from, or is known.
   uint64_t read_round = 0;          // The newest round it answered.
   Index commit_sent;                // What it was told is committed.
   bool force_append = false;        // Ask again, even with nothing to send.

@@ -83,7 +83,10 @@ struct FollowerStatus {
   Index next_index;
   uint64_t inflight_messages = 0;
   uint64_t inflight_bytes = 0;
-  uint32_t silent_ticks = 0;  // Since it was heard from in this term.
+  // In this term of leadership; before that nobody can tell whether it is
+  // there.
+  bool was_heard = false;
+  uint32_t silent_ticks = 0;  // Since then, or since this replica leads it.
 };
 
 class Raft {

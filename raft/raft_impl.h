@@ -190,6 +190,7 @@ class Raft::Impl {
   ReplicaId leader_;
   uint32_t election_elapsed_ = 0;  // Leader: since the last check quorum.
   uint32_t election_timeout_ = 0;
+  uint32_t timeouts_alone_ = 0;      // In a row, without a leader.
   bool passive_ = false;             // Does not stand.
   bool removed_ = false;             // Nor does this one, ever.
   bool learner_waits_ = false;       // A leader's, for its entry's commit.

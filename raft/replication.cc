@@ -124,6 +124,7 @@ Progress* Raft::Impl::HeardFrom(ReplicaId replica) {
   Progress* progress = FindProgress(replica);
   if (progress != nullptr) {
     progress->active = true;
+    progress->was_heard = true;
     progress->silent_ticks = 0;
   }
   return progress;
@@ -246,6 +247,7 @@ std::vector<FollowerStatus> Raft::Impl::followers() const {
                          .next_index = progress.next_index(),
                          .inflight_messages = progress.window().size(),
                          .inflight_bytes = progress.window().bytes(),
+                         .was_heard = progress.was_heard,
                          .silent_ticks = progress.silent_ticks});
   }
   return followers;
