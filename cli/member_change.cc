@@ -27,8 +27,9 @@ constexpr absl::Duration kSlice = absl::Seconds(3);
 
 std::vector<Flag> MemberFlags() {
   return {{"force", "",
-           "Also if a majority of the voters that remain is not reachable: "
-           "the partition then stands still until they are back"}};
+           "Also if no majority of the voters that remain, or nobody who may "
+           "lead, is reachable: the partition then stands still until they are "
+           "back"}};
 }
 
 absl::StatusOr<uint32_t> NodeOperand(const Run& run, size_t i,

@@ -86,6 +86,7 @@ const Group& NodeGroup() {
            .details = "It goes on copying and voting, so nothing is less safe. "
                       "It stays so over restarts,\nuntil `multiraftctl node "
                       "undrain`.",
+           .flags = MemberFlags(),
            .run = Drain},
           {.name = "undrain",
            .operands = "NODE",

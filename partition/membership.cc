@@ -182,11 +182,11 @@ class Stepper {
     if (wanted == *member) return MembersReached{};
     raft::Configuration target = now_;
     *std::find(target.members.begin(), target.members.end(), *member) = wanted;
-    if (!SomebodyMayLead(target)) {
-      return absl::FailedPreconditionError(
-          "then no voter would have a priority above 0, so nobody could lead");
+    // Who has moved, or may lead again, is no loss.
+    if (wanted.priority > 0 || member->priority == 0) {
+      return MembersPropose{.target = std::move(target)};
     }
-    return MembersPropose{.target = std::move(target)};
+    return IfSomebodyMayLead(std::move(target));
   }
 
   absl::StatusOr<MembersStep> NewLearner() const {
@@ -216,22 +216,39 @@ class Stepper {
     return wait;
   }
 
-  bool IsReachable(raft::ReplicaId replica) const {
-    if (replica == view_.self) return true;
+  enum class Presence : uint8_t { kThere, kSilent, kUnknown };
+
+  Presence PresenceOf(raft::ReplicaId replica) const {
+    if (replica == view_.self) return Presence::kThere;
     for (const raft::FollowerStatus& follower : view_.followers) {
-      if (follower.replica == replica) {
-        return follower.silent_ticks <= view_.reachable_ticks;
-      }
+      if (follower.replica != replica) continue;
+      if (follower.silent_ticks > view_.reachable_ticks) break;
+      return follower.was_heard ? Presence::kThere : Presence::kUnknown;
     }
-    return false;
+    return Presence::kSilent;
   }
 
-  bool SomebodyMayLead(const raft::Configuration& target) const {
-    return std::any_of(target.members.begin(), target.members.end(),
-                       [&](const raft::Member& member) {
-                         return member.priority > 0 &&
-                                Votes(target, member.replica);
-                       });
+  struct Presences {
+    size_t there = 0;
+    size_t unknown = 0;
+  };
+
+  // Of those voters of `target` that `counts` names.
+  template <class Counts>
+  Presences Count(const raft::Configuration& target, Counts counts) const {
+    Presences found;
+    for (const raft::ReplicaId replica : target.voters) {
+      if (!counts(replica)) continue;
+      const Presence presence = PresenceOf(replica);
+      found.there += presence == Presence::kThere ? 1 : 0;
+      found.unknown += presence == Presence::kUnknown ? 1 : 0;
+    }
+    return found;
+  }
+
+  // A leader that was just elected has heard from nobody yet.
+  static MembersWait WaitsForNews() {
+    return {.what = "the leader is new and waits who is reachable"};
   }
 
   // Whether the target can commit anything, this change to begin with.
@@ -240,21 +257,39 @@ class Stepper {
       return absl::FailedPreconditionError(
           "it is the last voter; add another one first");
     }
-    if (!SomebodyMayLead(target)) {
-      return absl::FailedPreconditionError(
-          "no voter that remains has a priority above 0, so nobody could "
-          "lead");
-    }
-    const size_t reachable = static_cast<size_t>(std::count_if(
-        target.voters.begin(), target.voters.end(),
-        [this](raft::ReplicaId replica) { return IsReachable(replica); }));
+    const Presences voters =
+        Count(target, [](raft::ReplicaId) { return true; });
     const size_t majority = target.voters.size() / 2 + 1;
-    if (reachable < majority && !change_.force) {
+    if (voters.there < majority && !change_.force) {
+      if (voters.there + voters.unknown >= majority) return WaitsForNews();
       return absl::FailedPreconditionError(absl::StrCat(
           "it would leave ", target.voters.size(), " voters, of whom ",
-          reachable, " are reachable and ", majority,
+          voters.there, " are reachable and ", majority,
           " must be, so the partition would stop; bring them back first, or "
           "force it"));
+    }
+    return IfSomebodyMayLead(std::move(target));
+  }
+
+  // Voters of priority 0 lead in the end if nobody else can (election.cc), but
+  // that takes long, and is not what anybody wants.
+  absl::StatusOr<MembersStep> IfSomebodyMayLead(
+      raft::Configuration target) const {
+    const auto may_lead = [&target](raft::ReplicaId replica) {
+      const raft::Member* member = target.FindMember(replica);
+      return member != nullptr && member->priority > 0;
+    };
+    if (std::none_of(target.voters.begin(), target.voters.end(), may_lead)) {
+      return absl::FailedPreconditionError(
+          "no voter that remains has a priority above 0, so nobody could lead; "
+          "undrain one first");
+    }
+    const Presences leaders = Count(target, may_lead);
+    if (leaders.there == 0 && !change_.force) {
+      if (leaders.unknown > 0) return WaitsForNews();
+      return absl::FailedPreconditionError(
+          "no voter that remains and may lead is reachable, so nobody could "
+          "lead; bring one back or undrain one first, or force it");
     }
     return MembersPropose{.target = std::move(target)};
   }

@@ -5,8 +5,9 @@
 // of node 2". Its steps are found by looking at the newest configuration, so
 // whoever leads can go on with it, asking for it again is safe, and asking for
 // what is so already does nothing. New replicas begin as learners and vote when
-// they have caught up (thesis 4.2.1); a change that leaves a majority of voters
-// which nobody hears from is refused unless it is forced.
+// they have caught up (thesis 4.2.1); a change that leaves voters of whom no
+// majority, or nobody who may lead, is heard from is refused unless it is
+// forced.
 //
 // Pure: the driver (partition/driver_members.cc) proposes what it says.
 
@@ -63,7 +64,8 @@ struct MembersView {
   bool is_committed = false;          // It is; else nothing can be proposed.
   raft::Index last_index;
   std::vector<raft::FollowerStatus> followers;
-  // Who was silent for longer is not reachable.
+  // Who was silent for longer is not reachable. Of who was not heard from yet
+  // in this term nobody knows, for so long.
   uint32_t reachable_ticks = 0;
 };
 
@@ -87,10 +89,10 @@ using MembersStep = std::variant<MembersReached, MembersWait, MembersPropose>;
 // The next step. `caught_up` is a learner that is known to be close behind the
 // end of the log (CatchUp), 0: none is.
 // InvalidArgument: the change names nobody, or an address that is none.
-// FailedPrecondition, saying why and what to do: it would remove the last voter
-// or leave a majority that is not reachable; a node takes part with another
-// data directory (incarnation); a node that is to be promoted or updated is no
-// member.
+// FailedPrecondition, saying why and what to do: it would remove the last
+// voter, or leave a majority that is not reachable, or nobody reachable who may
+// lead; a node takes part with another data directory (incarnation); a node
+// that is to be promoted or updated is no member.
 absl::StatusOr<MembersStep> NextStep(const MembersView& view,
                                      const MemberChange& change,
                                      raft::ReplicaId caught_up);

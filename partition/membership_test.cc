@@ -40,7 +40,9 @@ MembersView View(uint32_t voters, uint32_t learners = 0) {
     view.configuration.members.push_back(member);
     (i <= voters ? view.configuration.voters : view.configuration.learners)
         .push_back(member.replica);
-    if (i > 1) view.followers.push_back({.replica = member.replica});
+    if (i > 1) {
+      view.followers.push_back({.replica = member.replica, .was_heard = true});
+    }
   }
   return view;
 }
@@ -52,11 +54,39 @@ MembersView Silent(MembersView view, uint64_t replica) {
   return view;
 }
 
+// The leader is as old as `ticks`, and has heard from nobody since.
+MembersView New(MembersView view, uint32_t ticks) {
+  for (raft::FollowerStatus& follower : view.followers) {
+    follower.was_heard = false;
+    follower.silent_ticks = ticks;
+  }
+  return view;
+}
+MembersView Heard(MembersView view, uint64_t replica) {
+  for (raft::FollowerStatus& follower : view.followers) {
+    if (follower.replica != ReplicaId{replica}) continue;
+    follower.was_heard = true;
+    follower.silent_ticks = 0;
+  }
+  return view;
+}
+MembersView WithPriority(MembersView view, uint64_t replica,
+                         uint32_t priority) {
+  view.configuration.members[replica - 1].priority = priority;
+  return view;
+}
+
 MemberChange AddNode(uint32_t node) {
   return {.kind = Kind::kAdd, .member = OnNode(node)};
 }
 MemberChange RemoveNode(uint32_t node) {
   return {.kind = Kind::kRemove, .node = NodeId(node)};
+}
+MemberChange DrainNode(uint32_t node) {
+  MemberChange change{
+      .kind = Kind::kUpdate, .node = NodeId(node), .member = OnNode(node)};
+  change.member.priority = 0;
+  return change;
 }
 MemberChange ReplaceNode(uint32_t node, raft::Member member) {
   return {.kind = Kind::kReplace,
@@ -144,7 +174,7 @@ TEST(MembershipTest, AWipedNodeIsReplacedByItself) {
   fresh.replica = ReplicaId{41};
   view.configuration.members.push_back(fresh);
   view.configuration.learners = {fresh.replica};
-  view.followers.push_back({.replica = fresh.replica});
+  view.followers.push_back({.replica = fresh.replica, .was_heard = true});
   EXPECT_TRUE(absl::StartsWith(Step(view, change), "wait"));
   EXPECT_EQ(Step(view, change, 41), "voters=1,2,41, learners=");
 }
@@ -168,6 +198,23 @@ TEST(MembershipTest, ALossOfQuorumIsRefusedUnlessForced) {
   EXPECT_EQ(Step(view, RemoveNode(3)), "voters=1,2, learners=");
 }
 
+// Otherwise the dead would count as reachable for an election timeout of every
+// term: node 3 leads, hands over (a drain), and is removed at once.
+TEST(MembershipTest, ANewLeaderWaitsUntilItKnowsWhoIsThere) {
+  const std::string waits =
+      "wait: the leader is new and waits who is reachable";
+  EXPECT_EQ(Step(New(View(3), 0), RemoveNode(3)), waits);
+  EXPECT_EQ(Step(New(View(3), 10), RemoveNode(3)), waits);
+  EXPECT_EQ(Step(Heard(New(View(3), 3), 3), RemoveNode(3)), waits);
+  EXPECT_EQ(Step(Heard(New(View(3), 3), 2), RemoveNode(3)),
+            "voters=1,2, learners=");
+  EXPECT_TRUE(absl::StrContains(Step(New(View(3), 11), RemoveNode(3)),
+                                "2 voters, of whom 1"));
+  MemberChange forced = RemoveNode(3);
+  forced.force = true;
+  EXPECT_EQ(Step(New(View(3), 0), forced), "voters=1,2, learners=");
+}
+
 TEST(MembershipTest, PromotingCountsThoseWhoAreGone) {
   // Two of three are there; with a fourth voter three must be.
   EXPECT_EQ(Step(Silent(View(3, 1), 3), AddNode(4), 4),
@@ -184,13 +231,32 @@ TEST(MembershipTest, TheLastVoterStaysEvenIfForced) {
 }
 
 TEST(MembershipTest, SomebodyMustBeAbleToLead) {
-  MembersView view = View(2);
-  view.configuration.members[0].priority = 0;
+  const MembersView view = WithPriority(View(2), 1, 0);
   EXPECT_TRUE(absl::StrContains(Step(view, RemoveNode(2)), "nobody could"));
-  MemberChange drain{
-      .kind = Kind::kUpdate, .node = NodeId(2), .member = OnNode(2)};
-  drain.member.priority = 0;
-  EXPECT_TRUE(absl::StrContains(Step(view, drain), "nobody could"));
+  EXPECT_TRUE(absl::StrContains(Step(view, DrainNode(2)), "nobody could"));
+}
+
+// Node 3 is down; 1 is drained, and then 2: a restart of 2 would leave a
+// majority that is up and never elects.
+TEST(MembershipTest, WhoMayLeadMustBeThere) {
+  const MembersView view = WithPriority(WithPriority(View(4), 2, 0), 4, 0);
+  for (const MemberChange& change : {DrainNode(1), RemoveNode(1)}) {
+    EXPECT_EQ(Step(view, change).substr(0, 6), "voters");
+    MemberChange forced = change;
+    forced.force = true;
+    EXPECT_TRUE(absl::StrContains(Step(Silent(view, 3), change),
+                                  "may lead is reachable"));
+    EXPECT_EQ(Step(New(view, 3), forced).substr(0, 6), "voters");
+  }
+  EXPECT_TRUE(absl::StartsWith(Step(New(view, 3), DrainNode(1)), "wait"));
+  // What makes it no worse is done all the same.
+  const MembersView drained = WithPriority(Silent(view, 3), 1, 0);
+  MemberChange undrain = DrainNode(1);
+  undrain.member.priority = 1;
+  EXPECT_EQ(Step(drained, undrain).substr(0, 6), "voters");
+  MemberChange moves = DrainNode(2);
+  moves.member.peer_address = "elsewhere:2";
+  EXPECT_EQ(Step(drained, moves).substr(0, 6), "voters");
 }
 
 TEST(MembershipTest, AnUpdateChangesAddressesAndPriorityOnly) {
@@ -262,7 +328,8 @@ TEST(MembershipTest, ChangesReachTheirGoalWhateverCameBefore) {
           view.self = view.configuration.voters.front();
           view.followers.clear();
           for (const raft::Member& member : view.configuration.members) {
-            view.followers.push_back({.replica = member.replica});
+            view.followers.push_back(
+                {.replica = member.replica, .was_heard = true});
           }
         }
         ASSERT_LT(steps, 5);

@@ -228,6 +228,35 @@ TEST_F(MemberTest, AQuorumIsLostOnlyByForce) {
   EXPECT_EQ(MembersOf(1), "1 3");
 }
 
+// Nobody has to wait until the new one has noticed.
+TEST_F(MemberTest, ALeaderThatIsNewLosesNoQuorumEither) {
+  StartWith({.nodes = 3, .partitions = 1});
+  AwaitHealthy();
+  const int leader = LeaderOf(1);
+  const int gone = leader == 3 ? 2 : 3;
+  const int next = 6 - leader - gone;
+  cluster_->Kill(gone);
+  ExpectDone(Ctl(absl::StrCat("leader transfer 1 ", next)));
+  const std::string refused = Ctl(absl::StrCat("member remove ", leader));
+  EXPECT_THAT(refused, HasSubstr("force"));
+  EXPECT_THAT(refused, HasSubstr("exit 1"));
+  EXPECT_EQ(MembersOf(1), "1 2 3");
+}
+
+TEST_F(MemberTest, AMajorityThatIsThereLeadsEvenIfItIsDrained) {
+  StartWith({.nodes = 3, .partitions = 1});
+  AwaitHealthy();
+  ExpectDone(Ctl("counter inc a 41"));
+  cluster_->Kill(3);
+  ExpectDone(Ctl("node drain 1"));
+  EXPECT_THAT(Ctl("node drain 2"), HasSubstr("nobody could lead"));
+  ExpectDone(Ctl("node drain 2 --force"));
+  for (int i : {1, 2}) cluster_->Kill(i);
+  for (int i : {1, 2}) ASSERT_TRUE(cluster_->Restart(i));
+  EXPECT_EQ(Ctl("counter inc a --timeout=60s"), "42\n");
+  ExpectDone(Ctl("node undrain 2"));
+}
+
 TEST_F(MemberTest, ADrainedNodeLeadsNothing) {
   StartWith({.nodes = 3, .partitions = 4});
   AwaitHealthy();
