@@ -19,6 +19,16 @@ const raft::FollowerStatus* Find(
   return found == followers.end() ? nullptr : &*found;
 }
 
+// Who asks and then asks no more (a call that was cancelled) is not known here,
+// so those that wait are bounded.
+constexpr size_t kWaitingMax = 64;
+
+// The same but for being forced.
+bool SameGoal(const MemberChange& a, MemberChange b) {
+  b.force = a.force;
+  return a == b;
+}
+
 }  // namespace
 
 void MemberChanges::Begin(raft::Raft& core, MemberChange change,
@@ -27,17 +37,51 @@ void MemberChanges::Begin(raft::Raft& core, MemberChange change,
     return std::move(done)(
         absl::UnavailableError("this replica does not lead"));
   }
-  if (under_way_.has_value() && under_way_->change != change) {
-    return std::move(done)(absl::FailedPreconditionError(absl::StrCat(
-        "another change is under way: ", Describe(under_way_->change), "; ",
-        under_way_->waits_for)));
+  if (under_way_.has_value() && !SameGoal(under_way_->change, change)) {
+    if (!Replaces(core, change)) return std::move(done)(Busy());
+    EndAll(absl::AbortedError(
+        absl::StrCat(Describe(change), " was asked for meanwhile")));
   }
   if (!under_way_.has_value()) {
     under_way_.emplace();
-    under_way_->change = std::move(change);
+    under_way_->change = change;
   }
-  under_way_->waiting.push_back(std::move(done));
+  under_way_->change.force |= change.force;
+  std::deque<MembersDone>& waiting = under_way_->waiting;
+  if (waiting.size() == kWaitingMax) {
+    std::move(waiting.front())(absl::UnavailableError(
+        "the change goes on, but too many wait for its end; ask again"));
+    waiting.pop_front();
+  }
+  waiting.push_back(std::move(done));
   Look(core);
+}
+
+// What only waits can be given up: nothing of it is in the log yet. Only by a
+// change of the node that it waits for, or two operators who add a node each
+// would end each other's.
+bool MemberChanges::Replaces(const raft::Raft& core,
+                             const MemberChange& change) const {
+  // An update does not say that the node shall not be what it becomes.
+  if (under_way_->catching_up == raft::ReplicaId{0} ||
+      change.kind == MemberChange::Kind::kUpdate) {
+    return false;
+  }
+  const raft::Member* waited_for =
+      core.configuration().FindMember(under_way_->catching_up);
+  return waited_for != nullptr && (change.node == waited_for->node ||
+                                   change.member.node == waited_for->node);
+}
+
+absl::Status MemberChanges::Busy() const {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "another change is under way: ", Describe(under_way_->change), "; ",
+      under_way_->waits_for,
+      under_way_->catching_up == raft::ReplicaId{0}
+          ? "; try again when it is done; `multiraftctl leader transfer` ends "
+            "it, too"
+          : "; removing that node ends it, and so does `multiraftctl leader "
+            "transfer`"));
 }
 
 MembersView MemberChanges::ViewOf(const raft::Raft& core) const {
@@ -69,6 +113,7 @@ void MemberChanges::Look(raft::Raft& core) {
     // A new replica is called after the entry that adds it.
     CHECK_EQ(*index, view.last_index + 1);
     under_way_->waits_for = "the change is being committed";
+    under_way_->catching_up = raft::ReplicaId{0};
     return;
   }
   if (absl::IsInvalidArgument(index.status())) return EndAll(index.status());

@@ -8,9 +8,9 @@
 #define PARTITION_MEMBER_CHANGES_H_
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "partition/membership.h"
@@ -33,7 +33,11 @@ class MemberChanges {
   MemberChanges(raft::ReplicaId self, const Limits& limits)
       : self_(self), limits_(limits), catch_up_(limits.round_ticks) {}
 
-  // Begins `change`, or waits with the others if it is the one under way.
+  // Begins `change`, or waits with the others if it is the one under way, which
+  // is forced from now on if this one is. One that only waits for a new replica
+  // to catch up, which may never come to pass, ends with Aborted if `change` is
+  // about the same node, so that it can be undone. Any other is refused
+  // meanwhile, with what the one under way waits for.
   void Begin(raft::Raft& core, MemberChange change, MembersDone done);
 
   // Goes on if it can: to be called when something was committed.
@@ -53,14 +57,17 @@ class MemberChanges {
  private:
   struct UnderWay {
     MemberChange change;
-    std::vector<MembersDone> waiting;
-    std::string waits_for;  // For people.
-    uint32_t ticks = 0;     // Since it began.
+    std::deque<MembersDone> waiting;  // Oldest first; kWaitingMax at most.
+    std::string waits_for;            // For people.
+    uint32_t ticks = 0;               // Since it began.
     raft::ReplicaId catching_up;
     raft::ReplicaId caught_up;
   };
 
   MembersView ViewOf(const raft::Raft& core) const;
+  // Whether `change` may take the place of the one under way.
+  bool Replaces(const raft::Raft& core, const MemberChange& change) const;
+  absl::Status Busy() const;
   void Wait(const raft::Raft& core, const MembersWait& wait);
 
   const raft::ReplicaId self_;

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -62,7 +63,7 @@ class MemberChangesTest : public testing::Test {
         changes_.LeadershipEnded(*core_);
       }
       for (const raft::Message& message : ready.messages) {
-        if (message.to.value() != silent_) Answer(message);
+        if (!silent_.contains(message.to.value())) Answer(message);
       }
       for (raft::Message& reply : std::exchange(answers_, {})) {
         core_->Step(std::move(reply));
@@ -116,7 +117,7 @@ class MemberChangesTest : public testing::Test {
   MemberChanges changes_{
       ReplicaId{1},
       {.reachable_ticks = 10, .round_ticks = 10, .silent_ticks = 20}};
-  uint64_t silent_ = 0;
+  std::set<uint64_t> silent_;
   std::vector<raft::Message> answers_;
   std::optional<absl::StatusOr<raft::Configuration>> result_;
 };
@@ -147,7 +148,7 @@ TEST_F(MemberChangesTest, AsksForALongerLogBeforeItGivesOutAnId) {
 
 TEST_F(MemberChangesTest, DoesNotWaitForEverForOneThatIsSilent) {
   GrowLog();
-  silent_ = core_->last_index().value() + 1;
+  silent_ = {core_->last_index().value() + 1};
   Begin(AddFour());
   for (int i = 0; i < 20; ++i) Tick();
   EXPECT_FALSE(result_.has_value());
@@ -155,7 +156,7 @@ TEST_F(MemberChangesTest, DoesNotWaitForEverForOneThatIsSilent) {
   ASSERT_TRUE(result_.has_value());
   EXPECT_TRUE(absl::IsDeadlineExceeded(result_->status()));
   // Asked again, it goes on where it was, and waits as long again.
-  silent_ = 0;
+  silent_ = {};
   result_.reset();
   Begin(AddFour());
   for (int i = 0; i < 3; ++i) Tick();
@@ -165,7 +166,7 @@ TEST_F(MemberChangesTest, DoesNotWaitForEverForOneThatIsSilent) {
 
 TEST_F(MemberChangesTest, OneChangeAtATime) {
   GrowLog();
-  silent_ = core_->last_index().value() + 1;
+  silent_ = {core_->last_index().value() + 1};
   Begin(AddFour());
   Begin({.kind = MemberChange::Kind::kRemove, .node = NodeId{3}});
   ASSERT_TRUE(result_.has_value());
@@ -175,6 +176,79 @@ TEST_F(MemberChangesTest, OneChangeAtATime) {
   result_.reset();
   Begin(AddFour());
   EXPECT_FALSE(result_.has_value());
+}
+
+// A learner that answers and never catches up is waited for without an end.
+TEST_F(MemberChangesTest, WhatOnlyWaitsForANodeIsUndoneByAChangeOfThatNode) {
+  GrowLog();
+  silent_ = {core_->last_index().value() + 1};
+  Begin(AddFour());
+  Begin({.kind = MemberChange::Kind::kRemove, .node = NodeId{3}});
+  ASSERT_TRUE(result_.has_value());
+  EXPECT_TRUE(absl::StrContains(result_->status().message(),
+                                "removing that node ends it"));
+  std::optional<absl::StatusOr<raft::Configuration>> removed;
+  result_.reset();
+  changes_.Begin(*core_,
+                 {.kind = MemberChange::Kind::kRemove, .node = NodeId{4}},
+                 [&](absl::StatusOr<raft::Configuration> result) {
+                   removed = std::move(result);
+                 });
+  Handle();
+  ASSERT_TRUE(result_.has_value());
+  EXPECT_TRUE(absl::IsAborted(result_->status())) << result_->status();
+  EXPECT_TRUE(absl::StrContains(result_->status().message(), "remove node 4"));
+  ASSERT_TRUE(removed.has_value());
+  ASSERT_TRUE(removed->ok()) << removed->status();
+  EXPECT_TRUE((*removed)->learners.empty());
+}
+
+// Two voters are down: with a fourth one there is no majority.
+TEST_F(MemberChangesTest, AskedForAgainByForceItIsForced) {
+  GrowLog();
+  const uint64_t learner = core_->last_index().value() + 1;
+  silent_ = {learner};
+  Begin(AddFour());
+  silent_ = {2, 3, learner};
+  for (int i = 0; i < 11; ++i) Tick();
+  MemberChange again = AddFour();
+  again.force = true;
+  Begin(again);
+  EXPECT_FALSE(result_.has_value());
+  silent_ = {2, 3};
+  for (int i = 0; i < 4; ++i) Tick();
+  EXPECT_FALSE(result_.has_value());
+  EXPECT_EQ(core_->configuration().voters.size(), 4u);
+}
+
+TEST_F(MemberChangesTest, AnUpdateOfTheNodeThatIsWaitedForWaits) {
+  GrowLog();
+  silent_ = {core_->last_index().value() + 1};
+  Begin(AddFour());
+  Begin({.kind = MemberChange::Kind::kUpdate,
+         .node = NodeId{4},
+         .member = AddFour().member});
+  ASSERT_TRUE(result_.has_value());
+  EXPECT_TRUE(absl::IsFailedPrecondition(result_->status()));
+}
+
+// Who gave up asking is not known.
+TEST_F(MemberChangesTest, ThoseThatWaitAreBounded) {
+  GrowLog();
+  silent_ = {core_->last_index().value() + 1};
+  size_t ended = 0;
+  for (int i = 0; i < 1000; ++i) {
+    changes_.Begin(*core_, AddFour(),
+                   [&](const absl::StatusOr<raft::Configuration>& result) {
+                     EXPECT_TRUE(absl::IsUnavailable(result.status()));
+                     ++ended;
+                   });
+    Handle();
+  }
+  EXPECT_GE(ended, 900u);
+  EXPECT_LT(ended, 1000u);
+  changes_.EndAll(absl::UnavailableError("the end"));
+  EXPECT_EQ(ended, 1000u);
 }
 
 // P13.
@@ -188,7 +262,7 @@ TEST_F(MemberChangesTest, ALeaderThatRemovesItselfSaysThatItIsDone) {
 
 TEST_F(MemberChangesTest, WhoLosesLeadershipSendsToTheNext) {
   GrowLog();
-  silent_ = core_->last_index().value() + 1;
+  silent_ = {core_->last_index().value() + 1};
   Begin(AddFour());
   core_->Step({ReplicaId{2}, ReplicaId{1}, Term{9}, raft::Heartbeat{}});
   Handle();
