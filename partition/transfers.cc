@@ -30,7 +30,8 @@ void Transfers::Begin(raft::Raft& core, raft::ReplicaId target,
   }
   if (target == raft::ReplicaId{}) {
     return std::move(done)(absl::FailedPreconditionError(
-        "no other voter was heard from that may lead"));
+        "no other voter was heard from that may lead; one that is drained is "
+        "let lead again by `multiraftctl node undrain`"));
   }
   absl::Status status = core.TransferLeadership(target);
   if (!status.ok() || core.configuration().FindMember(target) == nullptr ||
