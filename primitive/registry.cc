@@ -2,6 +2,7 @@
 
 #include "primitive/counter.h"
 #include "primitive/countermap.h"
+#include "primitive/election.h"
 #include "primitive/indexedmap.h"
 #include "primitive/lock.h"
 #include "primitive/map.h"
@@ -15,6 +16,7 @@ const session::Registry& BuiltinRegistry() {
   static const auto* const registry = new session::Registry({
       CounterType(),
       CounterMapType(),
+      ElectionType(),
       IndexedMapType(),
       LockType(),
       MapType(),

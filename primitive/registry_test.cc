@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "atomix/multiraft/counter/v1/service.pb.h"
 #include "atomix/multiraft/countermap/v1/service.pb.h"
+#include "atomix/multiraft/election/v1/service.pb.h"
 #include "atomix/multiraft/indexedmap/v1/service.pb.h"
 #include "atomix/multiraft/lock/v1/service.pb.h"
 #include "atomix/multiraft/map/v1/service.pb.h"
@@ -34,6 +35,7 @@ using ::session::PrimitiveType;
 const ServiceDescriptor* FindService(const PrimitiveType& type) {
   atomix::multiraft::counter::v1::GetRequest::descriptor();
   atomix::multiraft::countermap::v1::GetRequest::descriptor();
+  atomix::multiraft::election::v1::GetTermRequest::descriptor();
   atomix::multiraft::indexedmap::v1::GetRequest::descriptor();
   atomix::multiraft::lock::v1::GetRequest::descriptor();
   atomix::multiraft::map::v1::GetRequest::descriptor();
@@ -122,6 +124,8 @@ TEST(RegistryTest, TypeStringsAreUniqueAndKnown) {
       {"atomix.multiraft.counter.v1.Counter", "counter"},
       {"atomix.runtime.countermap.v1.CounterMap", "countermap"},
       {"atomix.multiraft.countermap.v1.CounterMap", "countermap"},
+      {"atomix.runtime.election.v1.LeaderElection", "election"},
+      {"atomix.multiraft.election.v1.LeaderElection", "election"},
       {"atomix.runtime.indexedmap.v1.IndexedMap", "indexedmap"},
       {"atomix.multiraft.indexedmap.v1.IndexedMap", "indexedmap"},
       {"atomix.runtime.lock.v1.Lock", "lock"},
