@@ -15,7 +15,8 @@
 // Where to read on:
 //   connection.h   which server, how long a call may take
 //   session.h      what a session is, and when it is lost
-//   counter.h, map.h, multimap.h, set.h   the primitives
+//   counter.h, countermap.h, election.h, lock.h, map.h, multimap.h, set.h,
+//   value.h        the primitives
 //   stream.h       events and watches
 //   leader_watch.h, admin.h   what needs no session
 //   status.h       what an error means
@@ -29,7 +30,11 @@
 #include "client/admin.h"
 #include "client/connection.h"
 #include "client/counter.h"
+#include "client/countermap.h"
+#include "client/election.h"
+#include "client/election_term.h"
 #include "client/leader_watch.h"
+#include "client/lock.h"
 #include "client/map.h"
 #include "client/multimap.h"
 #include "client/primitive_name.h"
@@ -37,5 +42,7 @@
 #include "client/set.h"
 #include "client/status.h"
 #include "client/stream.h"
+#include "client/value.h"
+#include "client/wait_options.h"
 
 #endif  // CLIENT_CLIENT_H_

@@ -13,6 +13,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "atomix/multiraft/v1/headers.pb.h"
 #include "base/status_macros.h"
 #include "client/operation_stream.h"
@@ -27,6 +29,7 @@
 #include "client/request.h"
 #include "client/session.h"
 #include "client/stream.h"
+#include "client/wait_options.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/status.h"
 #include "grpcpp/support/sync_stream.h"
@@ -71,11 +74,23 @@ class Primitive {
   template <class Req, class Response, class Input>
   absl::StatusOr<OutputOf<Response>> Run(Unary<Req, Response> method,
                                          Input input) {
+    return Wait(method, std::move(input), {.limit = absl::ZeroDuration()});
+  }
+
+  // The same for an RPC that the server answers when what it waits for has come
+  // about: its time is the wait's and a call's.
+  template <class Req, class Response, class Input>
+  absl::StatusOr<OutputOf<Response>> Wait(Unary<Req, Response> method,
+                                          Input input,
+                                          const WaitOptions& options) {
     Req message;
     *message.mutable_input() = std::move(input);
     Request request(*session_, KindOf(message.headers()),
-                    CallDeadlineNanos(*session_));
+                    DeadlineNanos(CallDeadlineNanos(*session_), options.limit));
     request.Fill(id_, *message.mutable_headers());
+    const std::stop_callback cancel(options.stop, [&request] {
+      request.Cancel(absl::CancelledError("the call was cancelled"));
+    });
     while (true) {
       grpc::ClientContext context;
       Response response;

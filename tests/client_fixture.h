@@ -6,6 +6,7 @@
 #ifndef TESTS_CLIENT_FIXTURE_H_
 #define TESTS_CLIENT_FIXTURE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -42,10 +43,21 @@ class RealClientTest : public ::testing::Test {
     Connect();
   }
 
-  // Opens a primitive in the test's session.
+  // Another session, over the same connection.
+  std::unique_ptr<client::Session> OpenSession() {
+    auto session = client::Session::Open(*connection_, {});
+    CHECK(session.ok()) << session.status().ToString();
+    return *std::move(session);
+  }
+
+  // Opens a primitive in the test's session, or another.
   template <class Primitive>
   Primitive Open(const std::string& name) {
-    absl::StatusOr<Primitive> primitive = Primitive::Open(*session_, name);
+    return Open<Primitive>(*session_, name);
+  }
+  template <class Primitive>
+  static Primitive Open(client::Session& session, const std::string& name) {
+    absl::StatusOr<Primitive> primitive = Primitive::Open(session, name);
     CHECK(primitive.ok()) << primitive.status().ToString();
     return *std::move(primitive);
   }
@@ -65,12 +77,22 @@ class RealClientTest : public ::testing::Test {
     return absl::StrCat(out.str(), "exit ", code, "\n");
   }
 
-  // Runs beside the test, once the partition has `count` commands that stay
-  // open: listeners, waiters.
+  // Until the partition has `count` commands that stay open: listeners,
+  // waiters.
+  void AwaitOpenCommands(uint64_t count) {
+    EXPECT_TRUE(base::WaitUntil(
+        [&] { return server_.Status().open_commands() == count; }));
+  }
+  // Until the server has so many streams.
+  void AwaitStreams(size_t count) {
+    EXPECT_TRUE(base::WaitUntil(
+        [&] { return server_.server().open_streams() == count; }));
+  }
+
+  // Runs beside the test, once the partition has so many open commands.
   std::thread OnceOpen(uint64_t count, std::function<void()> run) {
     return std::thread([this, count, run = std::move(run)] {
-      EXPECT_TRUE(base::WaitUntil(
-          [&] { return server_.Status().open_commands() == count; }));
+      AwaitOpenCommands(count);
       run();
     });
   }
@@ -93,9 +115,7 @@ class RealClientTest : public ::testing::Test {
   void Connect() {
     connection_ = std::make_unique<client::Connection>(
         client::ConnectionOptions{.server = server_.server().client_address()});
-    auto session = client::Session::Open(*connection_, {});
-    CHECK(session.ok()) << session.status().ToString();
-    session_ = *std::move(session);
+    session_ = OpenSession();
   }
 };
 

@@ -91,6 +91,11 @@ void TestServer::Restart() {
   Start();
 }
 
+void TestServer::RestartAtSameAddress() {
+  options_.listen = server_->client_address();
+  Restart();
+}
+
 std::shared_ptr<grpc::Channel> TestServer::Connect() const {
   return ConnectTo(server_->client_address());
 }

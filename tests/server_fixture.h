@@ -40,6 +40,8 @@ class TestServer {
 
   // Stops and starts again with the same data.
   void Restart();
+  // For clients that find their server where it was.
+  void RestartAtSameAddress();
   void Stop() { server_.reset(); }
   // Waits until it serves. REQUIRES: it was stopped.
   void Start();

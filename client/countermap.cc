@@ -1,0 +1,265 @@
+#include "client/countermap.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "atomix/multiraft/countermap/v1/service.grpc.pb.h"
+#include "base/status_macros.h"
+#include "client/duration.h"
+#include "client/primitive.h"
+
+namespace client {
+namespace {
+
+namespace api = atomix::multiraft::countermap::v1;
+
+using Stub = api::CounterMap::Stub;
+
+CounterMapEvent FromApi(api::Event&& event) {
+  CounterMapEvent result;
+  result.key = std::move(*event.mutable_key());
+  switch (event.event_case()) {
+    case api::Event::kUpdated:
+      result.kind = CounterMapEvent::Kind::kUpdated;
+      result.value = event.updated().value();
+      result.prev_value = event.updated().prev_value();
+      break;
+    case api::Event::kRemoved:
+      result.kind = CounterMapEvent::Kind::kRemoved;
+      result.value = event.removed().value();
+      break;
+    default:
+      result.kind = CounterMapEvent::Kind::kInserted;
+      result.value = event.inserted().value();
+  }
+  return result;
+}
+
+// As the server counts: wrapping around.
+int64_t Sum(int64_t a, uint64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + b);
+}
+
+template <class Input>
+Input InputOf(absl::string_view key) {
+  Input input;
+  input.set_key(std::string(key));
+  return input;
+}
+
+}  // namespace
+
+struct CounterMap::Rep {
+  Primitive<api::CounterMap> primitive;
+
+  absl::StatusOr<int64_t> Get(absl::string_view key) {
+    ASSIGN_OR_RETURN(const auto output,
+                     primitive.Run(&Stub::Get, InputOf<api::GetInput>(key)));
+    return output.value();
+  }
+
+  // The value, 0 if there is none.
+  absl::StatusOr<int64_t> Read(absl::string_view key) {
+    absl::StatusOr<int64_t> value = Get(key);
+    if (absl::IsNotFound(value.status())) return 0;
+    return value;
+  }
+
+  std::unique_ptr<Stream<CounterMapUpdate>> Entries(bool watch) {
+    api::EntriesInput input;
+    input.set_watch(watch);
+    return primitive.Watch<CounterMapUpdate>(
+        &Stub::Entries, std::move(input),
+        [](api::EntriesOutput output) {
+          return CounterMapUpdate{
+              .entry = {std::move(*output.mutable_entry()->mutable_key()),
+                        output.entry().value()}};
+        },
+        [] {
+          return CounterMapUpdate{.kind = CounterMapUpdate::Kind::kRestarted};
+        },
+        watch ? StreamEnd::kNone : StreamEnd::kNatural);
+  }
+
+  class WatchStream;
+};
+
+// The protocol says that a key is gone by sending its entry once more, and so
+// it says that the same value was stored again. So what comes twice is looked
+// up.
+class CounterMap::Rep::WatchStream : public Stream<CounterMapUpdate> {
+ public:
+  explicit WatchStream(std::shared_ptr<Rep> rep)
+      : rep_(std::move(rep)), entries_(rep_->Entries(/*watch=*/true)) {}
+
+  absl::StatusOr<std::optional<CounterMapUpdate>> Next() override {
+    RETURN_IF_ERROR(failed_);
+    auto next = entries_->Next();
+    if (!next.ok() || !next->has_value()) return next;
+    CounterMapUpdate& update = **next;
+    if (update.kind == CounterMapUpdate::Kind::kRestarted) {
+      seen_.clear();
+      return next;
+    }
+    const auto [it, is_new] =
+        seen_.emplace(update.entry.key, update.entry.value);
+    if (is_new ||
+        std::exchange(it->second, update.entry.value) != update.entry.value) {
+      return next;
+    }
+    const absl::StatusOr<int64_t> now = rep_->Get(update.entry.key);
+    if (absl::IsNotFound(now.status())) {
+      update.kind = CounterMapUpdate::Kind::kRemoved;
+      seen_.erase(it);
+    } else if (!now.ok()) {
+      failed_ = now.status();
+      entries_->Cancel();
+      return failed_;
+    }
+    return next;
+  }
+
+  void Cancel() override { entries_->Cancel(); }
+
+ private:
+  const std::shared_ptr<Rep> rep_;  // Constant after construction.
+  const std::unique_ptr<Stream<CounterMapUpdate>> entries_;
+
+  // The thread that calls Next.
+  absl::flat_hash_map<std::string, int64_t> seen_;  // By key.
+  absl::Status failed_;
+};
+
+absl::StatusOr<CounterMap> CounterMap::Open(Session& session,
+                                            const PrimitiveName& name) {
+  ASSIGN_OR_RETURN(auto primitive,
+                   Primitive<api::CounterMap>::Open(session, name));
+  return CounterMap(std::make_shared<Rep>(Rep{std::move(primitive)}));
+}
+
+CounterMap::CounterMap(std::shared_ptr<Rep> rep) : rep_(std::move(rep)) {}
+CounterMap::CounterMap(CounterMap&&) = default;
+CounterMap& CounterMap::operator=(CounterMap&&) = default;
+CounterMap::~CounterMap() = default;
+
+absl::StatusOr<int64_t> CounterMap::Get(absl::string_view key) {
+  return rep_->Get(key);
+}
+
+absl::StatusOr<uint32_t> CounterMap::Size() {
+  ASSIGN_OR_RETURN(const auto output,
+                   rep_->primitive.Run(&Stub::Size, api::SizeInput()));
+  return output.size();
+}
+
+absl::StatusOr<std::vector<CounterMapEntry>> CounterMap::List() {
+  const auto listing = rep_->Entries(/*watch=*/false);
+  std::vector<CounterMapEntry> entries;
+  while (true) {
+    ASSIGN_OR_RETURN(std::optional<CounterMapUpdate> update, listing->Next());
+    if (!update.has_value()) return entries;
+    if (update->kind == CounterMapUpdate::Kind::kRestarted) {
+      entries.clear();
+    } else {
+      entries.push_back(std::move(update->entry));
+    }
+  }
+}
+
+absl::StatusOr<int64_t> CounterMap::Set(absl::string_view key, int64_t value) {
+  auto input = InputOf<api::SetInput>(key);
+  input.set_value(value);
+  ASSIGN_OR_RETURN(const auto output,
+                   rep_->primitive.Run(&Stub::Set, std::move(input)));
+  return output.prev_value();
+}
+
+absl::Status CounterMap::Insert(absl::string_view key, int64_t value) {
+  auto input = InputOf<api::InsertInput>(key);
+  input.set_value(value);
+  return rep_->primitive.Run(&Stub::Insert, std::move(input)).status();
+}
+
+absl::Status CounterMap::CompareAndSet(absl::string_view key, int64_t expected,
+                                       int64_t value) {
+  auto input = InputOf<api::UpdateInput>(key);
+  input.set_value(value);
+  input.set_prev_value(expected);
+  return rep_->primitive.Run(&Stub::Update, std::move(input)).status();
+}
+
+// On the wire a delta of 0 means 1.
+absl::StatusOr<int64_t> CounterMap::Increment(absl::string_view key,
+                                              int64_t delta) {
+  if (delta == 0) return rep_->Read(key);
+  auto input = InputOf<api::IncrementInput>(key);
+  input.set_delta(delta);
+  ASSIGN_OR_RETURN(const auto output,
+                   rep_->primitive.Run(&Stub::Increment, std::move(input)));
+  return Sum(output.prev_value(), static_cast<uint64_t>(delta));
+}
+
+absl::StatusOr<int64_t> CounterMap::Decrement(absl::string_view key,
+                                              int64_t delta) {
+  if (delta == 0) return rep_->Read(key);
+  auto input = InputOf<api::DecrementInput>(key);
+  input.set_delta(delta);
+  ASSIGN_OR_RETURN(const auto output,
+                   rep_->primitive.Run(&Stub::Decrement, std::move(input)));
+  return Sum(output.prev_value(), uint64_t{0} - static_cast<uint64_t>(delta));
+}
+
+absl::Status CounterMap::CompareAndRemove(absl::string_view key,
+                                          int64_t expected) {
+  auto input = InputOf<api::RemoveInput>(key);
+  input.set_prev_value(expected);
+  return rep_->primitive.Run(&Stub::Remove, std::move(input)).status();
+}
+
+absl::StatusOr<int64_t> CounterMap::Remove(absl::string_view key) {
+  while (true) {
+    ASSIGN_OR_RETURN(const int64_t value, Get(key));
+    const absl::Status removed = CompareAndRemove(key, value);
+    if (removed.ok()) return value;
+    if (!absl::IsAborted(removed)) return removed;
+  }
+}
+
+absl::Status CounterMap::Clear() {
+  return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+}
+
+absl::Status CounterMap::LockKeys(const std::vector<std::string>& keys,
+                                  const WaitOptions& options) {
+  api::LockInput input;
+  for (const std::string& key : keys) input.add_keys(key);
+  if (options.limit.has_value()) {
+    *input.mutable_timeout() = ToProto(*options.limit);
+  }
+  return rep_->primitive.Wait(&Stub::Lock, std::move(input), options).status();
+}
+
+absl::Status CounterMap::UnlockKeys(const std::vector<std::string>& keys) {
+  api::UnlockInput input;
+  for (const std::string& key : keys) input.add_keys(key);
+  return rep_->primitive.Run(&Stub::Unlock, std::move(input)).status();
+}
+
+std::unique_ptr<Stream<CounterMapEvent>> CounterMap::Events(
+    absl::string_view key) {
+  return rep_->primitive.Watch<CounterMapEvent>(
+      &Stub::Events, InputOf<api::EventsInput>(key),
+      [](api::EventsOutput output) {
+        return FromApi(std::move(*output.mutable_event()));
+      },
+      /*restarted=*/nullptr, StreamEnd::kNone);
+}
+
+std::unique_ptr<Stream<CounterMapUpdate>> CounterMap::Watch() {
+  return std::make_unique<Rep::WatchStream>(rep_);
+}
+
+absl::Status CounterMap::Close() { return rep_->primitive.Close(); }
+
+}  // namespace client
