@@ -4,9 +4,10 @@ namespace cli {
 
 const std::vector<const Group*>& AllGroups() {
   static const auto& groups = *new std::vector<const Group*>{
-      &StatusGroup(),  &ClusterGroup(),  &MemberGroup(),  &PartitionGroup(),
-      &NodeGroup(),    &LeaderGroup(),   &SessionGroup(), &CounterGroup(),
-      &MapGroup(),     &MultiMapGroup(), &SetGroup(),     &WatchGroup(),
+      &StatusGroup(),     &ClusterGroup(),  &MemberGroup(),  &PartitionGroup(),
+      &NodeGroup(),       &LeaderGroup(),   &SessionGroup(), &CounterGroup(),
+      &CounterMapGroup(), &ElectionGroup(), &LockGroup(),    &MapGroup(),
+      &MultiMapGroup(),   &SetGroup(),      &ValueGroup(),   &WatchGroup(),
       &RecoverGroup(),
   };
   return groups;

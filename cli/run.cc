@@ -140,6 +140,8 @@ absl::Status Run::AwaitInterrupt() {
     interrupted_ = true;
     changed_.SignalAll();
   });
+  // It may have come just before.
+  if (environment_.interrupt.triggered()) return absl::OkStatus();
   base::MutexLock lock(mu_);
   while (!interrupted_ && lost_.ok()) changed_.Wait(mu_);
   return lost_;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
@@ -101,6 +102,15 @@ class Run {
       out().flush();
     }
     return absl::OkStatus();
+  }
+
+  // Runs `wait(stop)`, which an interrupt asks to stop.
+  template <class Wait>
+  auto UntilInterrupt(Wait wait) {
+    std::stop_source source;
+    const Interrupt::Handler handler(environment_.interrupt,
+                                     [&source] { source.request_stop(); });
+    return wait(source.get_token());
   }
 
   // Blocks until an interrupt, or until the session of OpenSession is lost.

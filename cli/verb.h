@@ -46,7 +46,10 @@ const std::vector<const Group*>& AllGroups();
 // One for each file of verbs.
 const Group& ClusterGroup();
 const Group& CounterGroup();
+const Group& CounterMapGroup();
+const Group& ElectionGroup();
 const Group& LeaderGroup();
+const Group& LockGroup();
 const Group& MapGroup();
 const Group& MemberGroup();
 const Group& MultiMapGroup();
@@ -56,6 +59,7 @@ const Group& RecoverGroup();
 const Group& SessionGroup();
 const Group& SetGroup();
 const Group& StatusGroup();
+const Group& ValueGroup();
 const Group& WatchGroup();
 
 // The flags that every verb takes.

@@ -1,8 +1,11 @@
 #include "absl/strings/str_cat.h"
+#include "cli/countermap_format.h"
+#include "cli/election_format.h"
 #include "cli/map_format.h"
 #include "cli/multimap_format.h"
 #include "cli/run.h"
 #include "cli/set_format.h"
+#include "cli/value_format.h"
 #include "cli/verb.h"
 #include "client/client.h"
 
@@ -43,6 +46,25 @@ const Group& WatchGroup() {
       .name = "watch",
       .summary = "What there is now, and each change, until Ctrl-C",
       .verbs = {
+          {.name = "countermap",
+           .operands = "NAME",
+           .operands_min = 1,
+           .operands_max = 1,
+           .summary = "Entries of a counter map",
+           .details =
+               "When the connection breaks, a line says so and all entries "
+               "follow again.\n`countermap events` misses nothing instead.",
+           .flags = {count},
+           .run = WatchPrimitive<client::CounterMap, client::CounterMapUpdate>},
+          {.name = "election",
+           .operands = "NAME",
+           .operands_min = 1,
+           .operands_max = 1,
+           .summary = "Who leads in an election, and who is in line",
+           .details = "Of changes that follow each other quickly some may be "
+                      "left out, the last never.",
+           .flags = {count},
+           .run = WatchPrimitive<client::Election, client::ElectionTerm>},
           {.name = "map",
            .operands = "NAME",
            .operands_min = 1,
@@ -73,6 +95,16 @@ const Group& WatchGroup() {
                "follow again.\n`set events` misses nothing instead.",
            .flags = {count},
            .run = WatchPrimitive<client::Set, client::SetUpdate>},
+          {.name = "value",
+           .operands = "NAME",
+           .operands_min = 1,
+           .operands_max = 1,
+           .summary = "A value",
+           .details =
+               "When the connection breaks, a line says so and the value "
+               "follows again.\n`value events` misses nothing instead.",
+           .flags = {count},
+           .run = WatchPrimitive<client::Value, client::ValueUpdate>},
           {.name = "leader",
            .summary = "Who leads the partition",
            .flags = {count},
