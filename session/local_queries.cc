@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "session/position_cursor.h"
 
 namespace session {
 namespace {
@@ -24,6 +25,7 @@ QueryStreamId LocalQueries::Open(Query query, const Primitive& primitive) {
     ring.watchers.insert(id);
     stream.next_position = ring.end();
   }
+  listings_[stream.query.primitive].insert(id);
   return id;
 }
 
@@ -50,7 +52,7 @@ LocalQueries::Read LocalQueries::ReadNext(QueryStreamId id) {
   }
 
   if (stream.outputs.empty() && stream.state == State::kListing) {
-    ListSlice(stream);
+    ListSlice(id, stream);
     if (stream.outputs.empty() && stream.state == State::kListing) {
       // Whatever the slices cost, a turn of the partition has only one of them.
       ready_.insert(id);
@@ -79,7 +81,7 @@ LocalQueries::Read LocalQueries::ReadNext(QueryStreamId id) {
           .result = Ok(*std::move(change))};
 }
 
-void LocalQueries::ListSlice(Stream& stream) {
+void LocalQueries::ListSlice(QueryStreamId id, Stream& stream) {
   Listing listing = stream.primitive->List(
       stream.query.operation, stream.query.input, stream.cursor,
       {.rows_max = limits_.listing_rows_max,
@@ -87,22 +89,35 @@ void LocalQueries::ListSlice(Stream& stream) {
   for (std::string& output : listing.outputs) {
     stream.outputs.push_back(Ok(std::move(output)));
   }
+  const bool by_key = stream.watches && !listing.by_position;
   uint64_t position = 0;
-  if (stream.watches) position = rings_.at(stream.query.primitive).end();
+  if (by_key) position = rings_.at(stream.query.primitive).end();
   // A listing that does not move on would be read for ever.
   if (listing.done || listing.cursor <= stream.cursor) {
     stream.rest_position = position;
+    EndListing(id, stream);
     stream.state = State::kWatching;
     return;
   }
   stream.cursor = std::move(listing.cursor);
-  if (stream.watches) stream.slices.push_back({stream.cursor, position});
+  if (by_key) stream.slices.push_back({stream.cursor, position});
+}
+
+void LocalQueries::EndListing(QueryStreamId id, const Stream& stream) {
+  if (stream.state != State::kListing) return;
+  auto it = listings_.find(stream.query.primitive);
+  it->second.erase(id);
+  if (it->second.empty()) listings_.erase(it);
 }
 
 std::optional<std::string> LocalQueries::NextChange(Stream& stream,
                                                     const Ring& ring) {
   while (stream.next_position < ring.end()) {
     const uint64_t position = stream.next_position++;
+    if (!stream.skipped.empty() && stream.skipped.front() == position) {
+      stream.skipped.pop_front();
+      continue;
+    }
     const Change& change = ring.changes[position - ring.first_position];
     if (!WasListedLater(stream, change.cursor, position)) return change.output;
   }
@@ -139,6 +154,7 @@ void LocalQueries::WaitForChange(QueryStreamId id, Stream& stream) {
 void LocalQueries::Close(QueryStreamId id) {
   auto it = streams_.find(id);
   if (it == streams_.end()) return;
+  EndListing(id, it->second);
   Unwatch(id, it->second);
   auto of_session = by_session_.find(it->second.query.session);
   of_session->second.erase(id);
@@ -191,11 +207,13 @@ void LocalQueries::InterruptAll() {
 
 void LocalQueries::End(QueryStreamId id, Stream& stream, State state) {
   if (stream.state == State::kEnded || stream.state == State::kOverflow) return;
+  EndListing(id, stream);
   Unwatch(id, stream);
   stream.state = state;
   stream.primitive = nullptr;
   stream.outputs.clear();
   stream.slices.clear();
+  stream.skipped.clear();
   ready_.insert(id);
 }
 
@@ -231,6 +249,24 @@ void LocalQueries::Notify(PrimitiveId primitive, absl::string_view cursor,
   }
   ring.waiting.clear();
   Trim(ring);
+}
+
+void LocalQueries::NotifyAt(PrimitiveId primitive, uint64_t position, int shift,
+                            std::string output) {
+  const auto ring = rings_.find(primitive);
+  if (const auto it = listings_.find(primitive); it != listings_.end()) {
+    for (QueryStreamId id : it->second) {
+      Stream& stream = streams_.at(id);
+      PositionCursor cursor = PositionCursor::Decode(stream.cursor);
+      if (position >= cursor.next) {
+        if (stream.watches) stream.skipped.push_back(ring->second.end());
+      } else if (shift != 0) {
+        cursor.next += static_cast<uint64_t>(shift);
+        stream.cursor = cursor.Encode();
+      }
+    }
+  }
+  Notify(primitive, "", std::move(output));
 }
 
 void LocalQueries::Trim(Ring& ring) {

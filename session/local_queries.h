@@ -9,6 +9,10 @@
 // read before (the change is sent) or after it (the listing showed it): none is
 // missed, none comes twice.
 //
+// A primitive that lists by position says of each change where it is and what
+// moves. Listings that are under way move with it, and whether they have shown
+// the item, or are going to, is decided at once.
+//
 // Not thread-safe: used on its partition's worker only.
 
 #ifndef SESSION_LOCAL_QUERIES_H_
@@ -84,6 +88,8 @@ class LocalQueries {
   bool HasWatchers(PrimitiveId primitive) const;
   void Notify(PrimitiveId primitive, absl::string_view cursor,
               std::string output);
+  void NotifyAt(PrimitiveId primitive, uint64_t position, int shift,
+                std::string output);
 
   // Streams that got something to read, or ended, since they were last read
   // empty; each once, in the order of their ids.
@@ -127,9 +133,13 @@ class LocalQueries {
     std::vector<Slice> slices;  // Until every change they decide about is read.
     uint64_t rest_position = 0;  // Of the keys above all slices.
     uint64_t next_position = 0;  // The next change to look at.
+    // Changes of what was not listed yet, by position: not to be sent. Of
+    // streams that list by position, in the place of slices.
+    std::deque<uint64_t> skipped;
   };
 
-  void ListSlice(Stream& stream);
+  void ListSlice(QueryStreamId id, Stream& stream);
+  void EndListing(QueryStreamId id, const Stream& stream);
   // The next change to send, or none yet.
   std::optional<std::string> NextChange(Stream& stream, const Ring& ring);
   bool WasListedLater(const Stream& stream, absl::string_view cursor,
@@ -147,6 +157,8 @@ class LocalQueries {
   std::map<QueryStreamId, Stream> streams_;
   absl::flat_hash_map<SessionId, absl::btree_set<QueryStreamId>> by_session_;
   std::map<PrimitiveId, Ring> rings_;  // With watchers.
+  // Those that are kListing.
+  std::map<PrimitiveId, absl::btree_set<QueryStreamId>> listings_;
   absl::btree_set<QueryStreamId> ready_;
 };
 

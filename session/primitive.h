@@ -48,6 +48,12 @@ class PrimitiveContext {
   // has_watchers() before encoding `output`.
   virtual bool has_watchers() const = 0;
   virtual void Notify(absl::string_view cursor, std::string output) = 0;
+  // The same for a primitive that lists by position (Listing::by_position), and
+  // to be called for each of its changes, watchers or not: the item at
+  // `position` was inserted there (`shift` 1), removed (-1) or changed (0).
+  // Listings that are under way move with their items. Without watchers nobody
+  // reads `output`.
+  virtual void NotifyAt(uint64_t position, int shift, std::string output) = 0;
   // Ends the local watchers (Unavailable: their clients list again): more has
   // changed than is worth telling.
   virtual void InterruptWatchers() = 0;
@@ -108,6 +114,8 @@ struct Listing {
   std::vector<std::string> outputs;  // Public <Rpc>Output messages.
   std::string cursor;
   bool done = false;
+  // `cursor` is a PositionCursor, and changes come by NotifyAt.
+  bool by_position = false;
 };
 
 class Primitive {
@@ -125,7 +133,7 @@ class Primitive {
 
   // Lists items within `bounds` behind `cursor` (empty: from the start) for a
   // stream query, at least one. Cursors order bytewise as the listing does, so
-  // that a watcher can tell what it has been shown.
+  // that a watcher can tell what it has been shown; or they are positions.
   virtual Listing List(uint32_t operation, absl::string_view input,
                        absl::string_view cursor,
                        const SliceBounds& bounds) const = 0;

@@ -226,6 +226,9 @@ class StateMachine::Impl::Context final : public CommandContext {
   void Notify(absl::string_view cursor, std::string output) override {
     impl_.queries_.Notify(primitive_, cursor, std::move(output));
   }
+  void NotifyAt(uint64_t position, int shift, std::string output) override {
+    impl_.queries_.NotifyAt(primitive_, position, shift, std::move(output));
+  }
   void InterruptWatchers() override {
     impl_.queries_.InterruptPrimitive(primitive_);
   }

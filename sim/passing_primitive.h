@@ -76,6 +76,9 @@ class Unanswered : public session::CommandContext {
   void Notify(absl::string_view cursor, std::string output) override {
     context_.Notify(cursor, std::move(output));
   }
+  void NotifyAt(uint64_t position, int shift, std::string output) override {
+    context_.NotifyAt(position, shift, std::move(output));
+  }
   void InterruptWatchers() override { context_.InterruptWatchers(); }
   void SetTimer(absl::string_view key, uint64_t due_ns) override {
     context_.SetTimer(key, due_ns);

@@ -196,6 +196,15 @@ void Harness::Notify(absl::string_view cursor, std::string output) {
   if (watching_) changes_.push_back(std::move(output));
 }
 
+void Harness::NotifyAt(uint64_t, int shift, std::string output) {
+  EXPECT_TRUE(shift >= -1 && shift <= 1);
+  if (watching_) {
+    changes_.push_back(std::move(output));
+  } else {
+    EXPECT_EQ(output, "") << "nobody reads it";
+  }
+}
+
 void Harness::SetTimer(absl::string_view key, uint64_t due_ns) {
   EXPECT_NE(due_ns, session::kNever);
   timers_[std::string(key)] = due_ns;

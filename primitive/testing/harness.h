@@ -180,6 +180,7 @@ class Harness : private session::CommandContext {
                std::string output) override;
   bool has_watchers() const override { return watching_; }
   void Notify(absl::string_view cursor, std::string output) override;
+  void NotifyAt(uint64_t position, int shift, std::string output) override;
   void InterruptWatchers() override { interrupted_ = watching_; }
   void SetTimer(absl::string_view key, uint64_t due_ns) override;
   void CancelTimer(absl::string_view key) override;
