@@ -4,6 +4,7 @@
 #include "primitive/countermap.h"
 #include "primitive/election.h"
 #include "primitive/indexedmap.h"
+#include "primitive/list.h"
 #include "primitive/lock.h"
 #include "primitive/map.h"
 #include "primitive/multimap.h"
@@ -18,6 +19,7 @@ const session::Registry& BuiltinRegistry() {
       CounterMapType(),
       ElectionType(),
       IndexedMapType(),
+      ListType(),
       LockType(),
       MapType(),
       MultiMapType(),

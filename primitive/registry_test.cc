@@ -9,6 +9,7 @@
 #include "atomix/multiraft/countermap/v1/service.pb.h"
 #include "atomix/multiraft/election/v1/service.pb.h"
 #include "atomix/multiraft/indexedmap/v1/service.pb.h"
+#include "atomix/multiraft/list/v1/service.pb.h"
 #include "atomix/multiraft/lock/v1/service.pb.h"
 #include "atomix/multiraft/map/v1/service.pb.h"
 #include "atomix/multiraft/multimap/v1/service.pb.h"
@@ -37,6 +38,7 @@ const ServiceDescriptor* FindService(const PrimitiveType& type) {
   atomix::multiraft::countermap::v1::GetRequest::descriptor();
   atomix::multiraft::election::v1::GetTermRequest::descriptor();
   atomix::multiraft::indexedmap::v1::GetRequest::descriptor();
+  atomix::multiraft::list::v1::GetRequest::descriptor();
   atomix::multiraft::lock::v1::GetRequest::descriptor();
   atomix::multiraft::map::v1::GetRequest::descriptor();
   atomix::multiraft::multimap::v1::GetRequest::descriptor();
@@ -128,6 +130,8 @@ TEST(RegistryTest, TypeStringsAreUniqueAndKnown) {
       {"atomix.multiraft.election.v1.LeaderElection", "election"},
       {"atomix.runtime.indexedmap.v1.IndexedMap", "indexedmap"},
       {"atomix.multiraft.indexedmap.v1.IndexedMap", "indexedmap"},
+      {"atomix.runtime.list.v1.List", "list"},
+      {"atomix.multiraft.list.v1.List", "list"},
       {"atomix.runtime.lock.v1.Lock", "lock"},
       {"atomix.multiraft.lock.v1.Lock", "lock"},
       {"atomix.runtime.map.v1.Map", "map"},
