@@ -1,6 +1,8 @@
 #include "absl/strings/str_cat.h"
 #include "cli/countermap_format.h"
 #include "cli/election_format.h"
+#include "cli/indexedmap_format.h"
+#include "cli/list_format.h"
 #include "cli/map_format.h"
 #include "cli/multimap_format.h"
 #include "cli/run.h"
@@ -105,6 +107,21 @@ const Group& WatchGroup() {
                "follows again.\n`value events` misses nothing instead.",
            .flags = {count},
            .run = WatchPrimitive<client::Value, client::ValueUpdate>},
+          {.name = "indexedmap",
+           .operands = "NAME",
+           .operands_min = 1,
+           .operands_max = 1,
+           .summary = "Entries of an indexed map",
+           .flags = {count},
+           .run = WatchPrimitive<client::IndexedMap, client::IndexedMapUpdate>},
+          {.name = "list",
+           .operands = "NAME",
+           .operands_min = 1,
+           .operands_max = 1,
+           .summary = "Items of a list, then where it changes",
+           .details = "`list events` says what happened there.",
+           .flags = {count},
+           .run = WatchPrimitive<client::List, client::ListUpdate>},
           {.name = "leader",
            .summary = "Who leads the partition",
            .flags = {count},

@@ -17,6 +17,7 @@
 //   session.h      what a session is, and when it is lost
 //   counter.h, countermap.h, election.h, lock.h, map.h, multimap.h, set.h,
 //   value.h        the primitives
+//   counter.h, map.h, multimap.h, set.h, indexedmap.h, list.h   the primitives
 //   stream.h       events and watches
 //   leader_watch.h, admin.h   what needs no session
 //   status.h       what an error means
@@ -33,7 +34,9 @@
 #include "client/countermap.h"
 #include "client/election.h"
 #include "client/election_term.h"
+#include "client/indexedmap.h"
 #include "client/leader_watch.h"
+#include "client/list.h"
 #include "client/lock.h"
 #include "client/map.h"
 #include "client/multimap.h"
