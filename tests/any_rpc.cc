@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "google/protobuf/duration.pb.h"
+#include "google/protobuf/text_format.h"
 #include "primitive/registry.h"
 
 namespace tests {
@@ -131,6 +132,12 @@ void AnyRpc::ClearHeaders(Message& request) {
 
 void AnyRpc::ClearInput(Message& request) {
   request.GetReflection()->ClearField(&request, Field(request, "input"));
+}
+
+void AnyRpc::SetInput(Message& request, const std::string& text) {
+  CHECK(google::protobuf::TextFormat::ParseFromString(
+      text, &Mutable(request, Field(request, "input"))))
+      << text;
 }
 
 std::vector<FieldPath> AnyRpc::TextFields() const {

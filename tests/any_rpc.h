@@ -59,6 +59,10 @@ class AnyRpc {
     SetHeaders(request, headers);
   }
 
+  // Sets the input to what `text` says, in protobuf's text form.
+  static void SetInput(google::protobuf::Message& request,
+                       const std::string& text);
+
   // Fields of the input, and of messages in it, that hold text or bytes; that
   // hold a Duration.
   std::vector<FieldPath> TextFields() const;
