@@ -4,17 +4,13 @@ namespace cli {
 
 const std::vector<const Group*>& AllGroups() {
   static const auto& groups = *new std::vector<const Group*>{
-      &StatusGroup(),    &ClusterGroup(),  &MemberGroup(),
-      &PartitionGroup(), &NodeGroup(),     &LeaderGroup(),
-      &SessionGroup(),   &CounterGroup(),  &CounterMapGroup(),
-      &ElectionGroup(),  &LockGroup(),     &MapGroup(),
-      &MultiMapGroup(),  &SetGroup(),      &ValueGroup(),
-      &WatchGroup(),     &RecoverGroup(),  &StatusGroup(),
-      &ClusterGroup(),   &MemberGroup(),   &PartitionGroup(),
-      &NodeGroup(),      &LeaderGroup(),   &SessionGroup(),
-      &CounterGroup(),   &MapGroup(),      &IndexedMapGroup(),
-      &ListGroup(),      &MultiMapGroup(), &SetGroup(),
-      &WatchGroup(),     &RecoverGroup(),
+      &StatusGroup(),    &ClusterGroup(),    &MemberGroup(),
+      &PartitionGroup(), &NodeGroup(),       &LeaderGroup(),
+      &SessionGroup(),   &CounterGroup(),    &CounterMapGroup(),
+      &ElectionGroup(),  &IndexedMapGroup(), &ListGroup(),
+      &LockGroup(),      &MapGroup(),        &MultiMapGroup(),
+      &SetGroup(),       &ValueGroup(),      &WatchGroup(),
+      &RecoverGroup(),
   };
   return groups;
 }
