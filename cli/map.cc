@@ -1,8 +1,11 @@
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/exit_code.h"
 #include "cli/map_format.h"
 #include "cli/run.h"
 #include "cli/verb.h"
@@ -12,6 +15,7 @@ namespace cli {
 namespace {
 
 using client::Map;
+using client::MapChange;
 using client::MapEntry;
 using client::MapEvent;
 using client::MapValue;
@@ -132,6 +136,95 @@ absl::Status List(Run& run) {
   return absl::OkStatus();
 }
 
+// The operands from the second on: put:KEY=VALUE, insert:KEY=VALUE,
+// update:KEY=VALUE or remove:KEY. The first "=" ends the key.
+absl::StatusOr<std::vector<MapChange>> ChangesOf(Run& run) {
+  std::vector<MapChange> changes;
+  for (size_t i = 1; run.has_operand(i); ++i) {
+    const std::string& word = run.operand(i);
+    const size_t colon = word.find(':');
+    const std::string kind = word.substr(0, colon);
+    const std::string rest =
+        colon == std::string::npos ? "" : word.substr(colon + 1);
+    const size_t end = rest.find('=');
+    const std::string key = rest.substr(0, end);
+    const bool has_value = end != std::string::npos;
+    const std::string value = has_value ? rest.substr(end + 1) : "";
+    if (colon != std::string::npos && kind == "remove") {
+      changes.push_back(MapChange::Remove(rest, 0));
+    } else if (has_value && kind == "put") {
+      changes.push_back(MapChange::Put(key, value, {}));
+    } else if (has_value && kind == "insert") {
+      changes.push_back(MapChange::Insert(key, value, std::nullopt));
+    } else if (has_value && kind == "update") {
+      changes.push_back(MapChange::Update(key, value, {}));
+    } else {
+      return UsageError(absl::StrCat(
+          "\"", word, "\" is no change, such as put:KEY=VALUE or remove:KEY"));
+    }
+  }
+  return changes;
+}
+
+// A line for each change of a transaction.
+absl::Status PrintAll(Run& run,
+                      const absl::StatusOr<std::vector<MapWritten>>& all) {
+  RETURN_IF_ERROR(all.status());
+  for (const MapWritten& written : *all) {
+    std::string text =
+        written.index == 0 ? "removed" : absl::StrCat("index ", written.index);
+    Json object;
+    if (written.index != 0) object["index"] = written.index;
+    if (written.prev.has_value()) {
+      absl::StrAppend(&text, ", was ", OneLine(written.prev->value), " (index ",
+                      written.prev->index, ")");
+      SetBytes("prev_value", written.prev->value, object);
+      object["prev_index"] = written.prev->index;
+    }
+    if (written.index == 0) object["removed"] = true;
+    run.Print(text + "\n", object);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Apply(Run& run) {
+  ASSIGN_OR_RETURN(const std::vector<MapChange> changes, ChangesOf(run));
+  ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
+  return PrintAll(run, map.Apply(changes));
+}
+
+absl::Status Prepare(Run& run) {
+  if (!run.flags().Has("session")) {
+    return UsageError("a transaction ends with its session: give --session=ID");
+  }
+  ASSIGN_OR_RETURN(const std::vector<MapChange> changes, ChangesOf(run));
+  ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
+  ASSIGN_OR_RETURN(const uint64_t transaction, map.Prepare(changes));
+  Json object;
+  object["transaction"] = transaction;
+  run.Print(absl::StrCat(transaction, "\n"), object);
+  return absl::OkStatus();
+}
+
+absl::Status Commit(Run& run) {
+  ASSIGN_OR_RETURN(const uint64_t transaction,
+                   ParseUnsigned("TRANSACTION", run.operand(1)));
+  ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
+  return PrintAll(run, map.Commit(transaction));
+}
+
+absl::Status Abort(Run& run) {
+  ASSIGN_OR_RETURN(const uint64_t transaction,
+                   ParseUnsigned("TRANSACTION", run.operand(1)));
+  ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
+  RETURN_IF_ERROR(map.Abort(transaction));
+  Json object;
+  object["transaction"] = transaction;
+  object["aborted"] = true;
+  run.Print("aborted\n", object);
+  return absl::OkStatus();
+}
+
 absl::Status Events(Run& run) {
   ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
   const auto events = map.Events(run.flags().Text("key", ""));
@@ -193,6 +286,38 @@ const Group& MapGroup() {
            .summary = "Write a key that is there",
            .flags = {ttl, prev_index},
            .run = Update},
+          {.name = "apply",
+           .operands = "NAME CHANGE...",
+           .operands_min = 2,
+           .operands_max = SIZE_MAX,
+           .summary = "Change several keys together, or none",
+           .details = "A CHANGE is put:KEY=VALUE, insert:KEY=VALUE, "
+                      "update:KEY=VALUE or remove:KEY;\nthe first \"=\" ends "
+                      "the key. Prints a line for each.",
+           .run = Apply},
+          {.name = "prepare",
+           .operands = "NAME CHANGE...",
+           .operands_min = 2,
+           .operands_max = SIZE_MAX,
+           .summary = "Hold changes ready, and print the transaction's number",
+           .details = "Until commit or abort nobody else can change these "
+                      "keys. It ends with its session,\nso --session=ID is "
+                      "wanted, and after five minutes.",
+           .run = Prepare},
+          {.name = "commit",
+           .operands = "NAME TRANSACTION",
+           .operands_min = 2,
+           .operands_max = 2,
+           .summary = "Make the changes that were prepared",
+           .details = "With the --session that prepared them.",
+           .run = Commit},
+          {.name = "abort",
+           .operands = "NAME TRANSACTION",
+           .operands_min = 2,
+           .operands_max = 2,
+           .summary = "Forget the changes that were prepared",
+           .details = "With the --session that prepared them.",
+           .run = Abort},
           {.name = "size",
            .operands = "NAME",
            .operands_min = 1,

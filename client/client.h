@@ -15,9 +15,8 @@
 // Where to read on:
 //   connection.h   which server, how long a call may take
 //   session.h      what a session is, and when it is lost
-//   counter.h, countermap.h, election.h, lock.h, map.h, multimap.h, set.h,
-//   value.h        the primitives
-//   counter.h, map.h, multimap.h, set.h, indexedmap.h, list.h   the primitives
+//   counter.h, countermap.h, election.h, indexedmap.h, list.h, lock.h, map.h,
+//   multimap.h, set.h, value.h   the primitives
 //   stream.h       events and watches
 //   leader_watch.h, admin.h   what needs no session
 //   status.h       what an error means

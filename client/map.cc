@@ -60,12 +60,55 @@ MapWritten WrittenFrom(Output&& output) {
   return written;
 }
 
+template <class Outputs>
+std::vector<MapWritten> WrittenFromAll(Outputs&& outputs) {
+  std::vector<MapWritten> all;
+  for (api::MapOutput& output : outputs) {
+    MapWritten& written = all.emplace_back();
+    if (output.has_put()) {
+      written = WrittenFrom(std::move(*output.mutable_put()));
+    } else if (output.has_insert()) {
+      written.index = output.insert().index();
+    } else if (output.has_update()) {
+      written = WrittenFrom(std::move(*output.mutable_update()));
+    } else if (output.remove().has_value()) {
+      written.prev =
+          FromApi(std::move(*output.mutable_remove()->mutable_value()));
+    }
+  }
+  return all;
+}
+
 template <class Input>
 void FillWrite(absl::string_view key, absl::string_view value,
                std::optional<absl::Duration> ttl, Input& input) {
   input.set_key(std::string(key));
   input.set_value(std::string(value));
   if (ttl.has_value()) *input.mutable_ttl() = ToProto(*ttl);
+}
+
+api::MapInput ToApi(const MapChange& change) {
+  const auto fill = [&change](auto& input) {
+    FillWrite(change.key, change.value, change.how.ttl, input);
+  };
+  api::MapInput input;
+  switch (change.kind) {
+    case MapChange::Kind::kPut:
+      fill(*input.mutable_put());
+      input.mutable_put()->set_prev_index(change.how.prev_index);
+      break;
+    case MapChange::Kind::kInsert:
+      fill(*input.mutable_insert());
+      break;
+    case MapChange::Kind::kUpdate:
+      fill(*input.mutable_update());
+      input.mutable_update()->set_prev_index(change.how.prev_index);
+      break;
+    case MapChange::Kind::kRemove:
+      input.mutable_remove()->set_key(change.key);
+      input.mutable_remove()->set_prev_index(change.how.prev_index);
+  }
+  return input;
 }
 
 // Of the keys that a watch has shown.
@@ -198,6 +241,43 @@ absl::StatusOr<MapValue> Map::Remove(absl::string_view key,
 
 absl::Status Map::Clear() {
   return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+}
+
+absl::StatusOr<std::vector<MapWritten>> Map::Apply(
+    const std::vector<MapChange>& changes) {
+  api::ApplyInput input;
+  for (const MapChange& change : changes) *input.add_inputs() = ToApi(change);
+  ASSIGN_OR_RETURN(auto output,
+                   rep_->primitive.Run(&Stub::Apply, std::move(input)));
+  return WrittenFromAll(*output.mutable_outputs());
+}
+
+absl::StatusOr<uint64_t> Map::Prepare(const std::vector<MapChange>& changes) {
+  api::PrepareInput input;
+  for (const MapChange& change : changes) *input.add_inputs() = ToApi(change);
+  uint64_t transaction = 0;
+  RETURN_IF_ERROR(rep_->primitive
+                      .Run(&Stub::Prepare, std::move(input),
+                           [&](api::PrepareInput& message, uint64_t number) {
+                             transaction = number;
+                             message.set_sequence_num(number);
+                           })
+                      .status());
+  return transaction;
+}
+
+absl::StatusOr<std::vector<MapWritten>> Map::Commit(uint64_t transaction) {
+  api::CommitInput input;
+  input.set_sequence_num(transaction);
+  ASSIGN_OR_RETURN(auto output,
+                   rep_->primitive.Run(&Stub::Commit, std::move(input)));
+  return WrittenFromAll(*output.mutable_outputs());
+}
+
+absl::Status Map::Abort(uint64_t transaction) {
+  api::AbortInput input;
+  input.set_sequence_num(transaction);
+  return rep_->primitive.Run(&Stub::Abort, std::move(input)).status();
 }
 
 std::unique_ptr<Stream<MapEvent>> Map::Events(absl::string_view key) {

@@ -59,6 +59,32 @@ struct MapWritten {
   std::optional<MapValue> prev;  // What was replaced.
 };
 
+// One of several changes that are made together.
+struct MapChange {
+  enum class Kind { kPut, kInsert, kUpdate, kRemove };
+
+  static MapChange Put(absl::string_view key, absl::string_view value,
+                       const MapWrite& how) {
+    return {Kind::kPut, std::string(key), std::string(value), how};
+  }
+  static MapChange Insert(absl::string_view key, absl::string_view value,
+                          std::optional<absl::Duration> ttl) {
+    return {Kind::kInsert, std::string(key), std::string(value), {.ttl = ttl}};
+  }
+  static MapChange Update(absl::string_view key, absl::string_view value,
+                          const MapWrite& how) {
+    return {Kind::kUpdate, std::string(key), std::string(value), how};
+  }
+  static MapChange Remove(absl::string_view key, uint64_t prev_index) {
+    return {Kind::kRemove, std::string(key), "", {.prev_index = prev_index}};
+  }
+
+  Kind kind = Kind::kPut;
+  std::string key;
+  std::string value;  // Not of kRemove.
+  MapWrite how;       // Of kRemove, prev_index; of kInsert, ttl.
+};
+
 struct MapEvent {
   enum class Kind { kInserted, kUpdated, kRemoved };
   Kind kind = Kind::kInserted;
@@ -120,6 +146,21 @@ class Map {
 
   // Removes every key.
   absl::Status Clear();
+
+  // Makes all of the changes, or none. No key may be there twice. What refuses
+  // one of them alone refuses all; kAborted also if a key is part of a
+  // transaction that is prepared. Returns for each what Put, Insert or Update
+  // would, and for a removal the removed value as `prev`.
+  absl::StatusOr<std::vector<MapWritten>> Apply(
+      const std::vector<MapChange>& changes);
+
+  // The same in two steps, for what has to happen in several places: prepare it
+  // everywhere, then commit it everywhere, or abort it. A prepared transaction
+  // keeps its keys from all other changes. It ends with the session, and after
+  // five minutes: then Commit is kNotFound.
+  absl::StatusOr<uint64_t> Prepare(const std::vector<MapChange>& changes);
+  absl::StatusOr<std::vector<MapWritten>> Commit(uint64_t transaction);
+  absl::Status Abort(uint64_t transaction);
 
   // Every change from now on, each once and in order, whatever happens to
   // connections and servers in between. `key`: only of this key; "": of all. A

@@ -77,32 +77,22 @@ class Primitive {
     return Wait(method, std::move(input), {.limit = absl::ZeroDuration()});
   }
 
+  // The same; `number(input, sequence_num)` is told the request's number before
+  // it is sent.
+  template <class Req, class Response, class Input, class Number>
+  absl::StatusOr<OutputOf<Response>> Run(Unary<Req, Response> method,
+                                         Input input, Number number) {
+    return Call(method, std::move(input), {.limit = absl::ZeroDuration()},
+                number);
+  }
+
   // The same for an RPC that the server answers when what it waits for has come
   // about: its time is the wait's and a call's.
   template <class Req, class Response, class Input>
   absl::StatusOr<OutputOf<Response>> Wait(Unary<Req, Response> method,
                                           Input input,
                                           const WaitOptions& options) {
-    Req message;
-    *message.mutable_input() = std::move(input);
-    Request request(*session_, KindOf(message.headers()),
-                    DeadlineNanos(CallDeadlineNanos(*session_), options.limit));
-    request.Fill(id_, *message.mutable_headers());
-    const std::stop_callback cancel(options.stop, [&request] {
-      request.Cancel(absl::CancelledError("the call was cancelled"));
-    });
-    while (true) {
-      grpc::ClientContext context;
-      Response response;
-      RETURN_IF_ERROR(request.Begin(context));
-      const grpc::Status status =
-          ((*stub_).*method)(&context, message, &response);
-      const std::optional<absl::Status> end = request.End(status, context);
-      if (!end.has_value()) continue;
-      RETURN_IF_ERROR(*end);
-      RETURN_IF_ERROR(request.Read(response.headers().operation()));
-      return std::move(*response.mutable_output());
-    }
+    return Call(method, std::move(input), options, [](Input&, uint64_t) {});
   }
 
   // Asks for a stream. `open` is the RPC, `convert` makes an item of an output;
@@ -151,6 +141,35 @@ class Primitive {
   static Request::Kind KindOf(
       const atomix::multiraft::v1::QueryRequestHeaders&) {
     return Request::Kind::kQuery;
+  }
+
+  // See Run and Wait.
+  template <class Req, class Response, class Input, class Number>
+  absl::StatusOr<OutputOf<Response>> Call(Unary<Req, Response> method,
+                                          Input input,
+                                          const WaitOptions& options,
+                                          Number number) {
+    Req message;
+    *message.mutable_input() = std::move(input);
+    Request request(*session_, KindOf(message.headers()),
+                    DeadlineNanos(CallDeadlineNanos(*session_), options.limit));
+    request.Fill(id_, *message.mutable_headers());
+    number(*message.mutable_input(), message.headers().sequence_num());
+    const std::stop_callback cancel(options.stop, [&request] {
+      request.Cancel(absl::CancelledError("the call was cancelled"));
+    });
+    while (true) {
+      grpc::ClientContext context;
+      Response response;
+      RETURN_IF_ERROR(request.Begin(context));
+      const grpc::Status status =
+          ((*stub_).*method)(&context, message, &response);
+      const std::optional<absl::Status> end = request.End(status, context);
+      if (!end.has_value()) continue;
+      RETURN_IF_ERROR(*end);
+      RETURN_IF_ERROR(request.Read(response.headers().operation()));
+      return std::move(*response.mutable_output());
+    }
   }
 
   Session* session_;  // Constant after construction; never null.

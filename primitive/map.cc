@@ -8,6 +8,7 @@
 //   'c'               the next slice of a Clear
 //   't' | map key     the value expires
 //   'w' | ...         of a waiter for locks
+//   'p' | ...         of a prepared transaction
 
 #include "primitive/map.h"
 
@@ -47,11 +48,16 @@ enum : uint32_t {
   kUnlock = 9,
   kEntries = 10,
   kEvents = 11,
+  kPrepare = 12,
+  kCommit = 13,
+  kAbort = 14,
+  kApply = 15,
 };
 
 constexpr uint8_t kRowVersion = 1;
 constexpr char kTtlTimers = 't';
 constexpr char kLockTimers = 'w';
+constexpr char kTransactionTimers = 'p';
 
 // What is stored for a key: the same fields in Put, Insert and Update.
 template <class Input>
@@ -64,6 +70,41 @@ absl::Status CheckStored(const Input& input, const Limits& limits) {
 template <class Input>
 absl::Status CheckKeyOnly(const Input& input, const Limits& limits) {
   return CheckKey("key", input.key(), limits);
+}
+
+// Of one input of a transaction; its number is in `status` if it is wrong.
+absl::Status CheckChange(const pb::MapInput& input, const Limits& limits) {
+  switch (input.input_case()) {
+    case pb::MapInput::kPut:
+      return CheckStored(input.put(), limits);
+    case pb::MapInput::kInsert:
+      return CheckStored(input.insert(), limits);
+    case pb::MapInput::kUpdate:
+      return CheckStored(input.update(), limits);
+    case pb::MapInput::kRemove:
+      return CheckKeyOnly(input.remove(), limits);
+    default:
+      return absl::InvalidArgumentError(
+          "it changes no keys; put, insert, update and remove do");
+  }
+}
+
+// Of Prepare and Apply.
+template <class Input>
+absl::Status CheckChanges(const Input& input, const Limits& limits) {
+  if (input.inputs_size() > Map::kTransactionMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("input.inputs: ", input.inputs_size(),
+                     " of them, at most ", Map::kTransactionMax, " allowed"));
+  }
+  for (int i = 0; i < input.inputs_size(); ++i) {
+    const absl::Status status = CheckChange(input.inputs(i), limits);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "input.inputs[", i, "]: ", std::string(status.message())));
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::string TtlTimer(const std::string& key) {
@@ -132,6 +173,11 @@ Result WrongIndex(const MapRow* row, uint64_t expected) {
                                                ", not ", expected));
 }
 
+Result AlreadyThere(const MapRow& row) {
+  return Failure(OperationStatus::kAlreadyExists,
+                 absl::StrCat("key has a value, of index ", row.index));
+}
+
 Result LockGranted(uint64_t) { return Answer(pb::LockOutput()); }
 
 }  // namespace
@@ -161,27 +207,40 @@ Map::Map(session::TableSet& tables, session::PrimitiveId id)
              {.hold_table = session::TableId::kMapHold,
               .waiter_table = session::TableId::kMapWaiter,
               .granted = LockGranted,
-              .timer_prefix = kLockTimers}) {}
+              .timer_prefix = kLockTimers}),
+      transactions_(tables, id, kTransactionTimers) {}
 
 void Map::Command(CommandContext& context, uint32_t operation,
                   absl::string_view bytes) {
   switch (operation) {
     case kPut:
       return HandleCommand<pb::PutInput, CheckStored>(
-          context, bytes,
-          [&](const auto& input) { return Put(context, input); });
+          context, bytes, [&](const auto& input) {
+            const Result held = CheckNotPrepared(input.key());
+            return held.status == OperationStatus::kOk ? Put(context, input)
+                                                       : held;
+          });
     case kInsert:
       return HandleCommand<pb::InsertInput, CheckStored>(
-          context, bytes,
-          [&](const auto& input) { return Insert(context, input); });
+          context, bytes, [&](const auto& input) {
+            const Result held = CheckNotPrepared(input.key());
+            return held.status == OperationStatus::kOk ? Insert(context, input)
+                                                       : held;
+          });
     case kUpdate:
       return HandleCommand<pb::UpdateInput, CheckStored>(
-          context, bytes,
-          [&](const auto& input) { return Update(context, input); });
+          context, bytes, [&](const auto& input) {
+            const Result held = CheckNotPrepared(input.key());
+            return held.status == OperationStatus::kOk ? Update(context, input)
+                                                       : held;
+          });
     case kRemove:
       return HandleCommand<pb::RemoveInput, CheckKeyOnly>(
-          context, bytes,
-          [&](const auto& input) { return Remove(context, input); });
+          context, bytes, [&](const auto& input) {
+            const Result held = CheckNotPrepared(input.key());
+            return held.status == OperationStatus::kOk ? Remove(context, input)
+                                                       : held;
+          });
     case kClear:
       return HandleCommand<pb::ClearInput>(
           context, bytes, [&](const auto&) { return Clear(context); });
@@ -200,17 +259,57 @@ void Map::Command(CommandContext& context, uint32_t operation,
             context.Listen(input.key(),
                            FirstOutput(context.generation(), input.key()));
           });
+    case kPrepare:
+      return HandleCommand<pb::PrepareInput, CheckChanges>(
+          context, bytes,
+          [&](const auto& input) { return Prepare(context, input); });
+    case kCommit:
+      return HandleCommand<pb::CommitInput>(
+          context, bytes,
+          [&](const auto& input) { return Commit(context, input); });
+    case kAbort:
+      return HandleCommand<pb::AbortInput>(
+          context, bytes,
+          [&](const auto& input) { return Abort(context, input); });
+    case kApply:
+      return HandleCommand<pb::ApplyInput, CheckChanges>(
+          context, bytes,
+          [&](const auto& input) { return Apply(context, input); });
     default:
       return context.Answer(NotSupported());
   }
 }
 
+Result Map::Precondition(MapChange::Kind kind, const MapRow* row,
+                         uint64_t prev_index) {
+  const bool wrong_index =
+      prev_index > 0 && (row == nullptr || row->index != prev_index);
+  switch (kind) {
+    case MapChange::Kind::kPut:
+      return wrong_index ? WrongIndex(row, prev_index) : Result();
+    case MapChange::Kind::kInsert:
+      return row != nullptr ? AlreadyThere(*row) : Result();
+    case MapChange::Kind::kUpdate:
+    case MapChange::Kind::kRemove:
+      if (row == nullptr) return NotFound();
+      return wrong_index ? WrongIndex(row, prev_index) : Result();
+  }
+  return Result();
+}
+
+Result Map::CheckNotPrepared(const std::string& key) const {
+  return transactions_.Holds(key) ? IsPrepared() : Result();
+}
+
+Result Map::IsPrepared() {
+  return Failure(OperationStatus::kConflict,
+                 "a transaction that changes the key is prepared");
+}
+
 Result Map::Put(Context& context, const pb::PutInput& input) {
   const MapRow* old = rows_.FindForWrite(context, input.key());
-  if (input.prev_index() > 0 &&
-      (old == nullptr || old->index != input.prev_index())) {
-    return WrongIndex(old, input.prev_index());
-  }
+  Result refusal = Precondition(MapChange::Kind::kPut, old, input.prev_index());
+  if (refusal.status != OperationStatus::kOk) return refusal;
   pb::PutOutput output;
   if (old != nullptr && old->value == input.value()) {
     output.set_index(old->index);
@@ -228,10 +327,8 @@ Result Map::Put(Context& context, const pb::PutInput& input) {
 
 Result Map::Insert(Context& context, const pb::InsertInput& input) {
   const MapRow* old = rows_.FindForWrite(context, input.key());
-  if (old != nullptr) {
-    return Failure(OperationStatus::kAlreadyExists,
-                   absl::StrCat("key has a value, of index ", old->index));
-  }
+  Result refusal = Precondition(MapChange::Kind::kInsert, old, 0);
+  if (refusal.status != OperationStatus::kOk) return refusal;
   Store(context, input.key(), NewRow(context, input), nullptr);
   pb::InsertOutput output;
   output.set_index(context.index());
@@ -240,10 +337,9 @@ Result Map::Insert(Context& context, const pb::InsertInput& input) {
 
 Result Map::Update(Context& context, const pb::UpdateInput& input) {
   const MapRow* old = rows_.FindForWrite(context, input.key());
-  if (old == nullptr) return NotFound();
-  if (input.prev_index() > 0 && old->index != input.prev_index()) {
-    return WrongIndex(old, input.prev_index());
-  }
+  Result refusal =
+      Precondition(MapChange::Kind::kUpdate, old, input.prev_index());
+  if (refusal.status != OperationStatus::kOk) return refusal;
   pb::UpdateOutput output;
   output.set_index(context.index());
   *output.mutable_prev_value() = ToIndexedValue(*old);
@@ -253,10 +349,9 @@ Result Map::Update(Context& context, const pb::UpdateInput& input) {
 
 Result Map::Remove(Context& context, const pb::RemoveInput& input) {
   const MapRow* old = rows_.FindForWrite(context, input.key());
-  if (old == nullptr) return NotFound();
-  if (input.prev_index() > 0 && old->index != input.prev_index()) {
-    return WrongIndex(old, input.prev_index());
-  }
+  Result refusal =
+      Precondition(MapChange::Kind::kRemove, old, input.prev_index());
+  if (refusal.status != OperationStatus::kOk) return refusal;
   pb::RemoveOutput output;
   *output.mutable_value() = ToIndexedValue(*old);
   Erase(context, input.key(), /*expired=*/false);
@@ -265,6 +360,9 @@ Result Map::Remove(Context& context, const pb::RemoveInput& input) {
 
 Result Map::Clear(Context& context) {
   pb::ClearOutput output;
+  if (!transactions_.empty()) {
+    return Failure(OperationStatus::kConflict, "a transaction is prepared");
+  }
   if (rows_.empty()) return Answer(output);
   const bool small = rows_.IsSmall();
   if (small) {
@@ -319,6 +417,9 @@ bool Map::Watches(uint32_t operation, absl::string_view bytes) const {
 void Map::TimerFired(Context& context, absl::string_view timer) {
   if (rows_.TimerFired(context, timer)) return;
   if (timer.front() == kLockTimers) return locks_.TimerFired(context, timer);
+  if (timer.front() == kTransactionTimers) {
+    return transactions_.TimerFired(context, timer);
+  }
   const std::string key(timer.substr(1));
   const MapRow* row = rows_.Find(key);
   if (row == nullptr || row->expire_ns > context.time_ns()) return;
@@ -330,7 +431,10 @@ void Map::WaiterCancelled(Context& context, CommandKey command) {
 }
 
 bool Map::SessionClosed(Context& context, SessionId session, size_t items_max) {
-  return locks_.ReleaseAll(context, session, items_max);
+  const MapTransactions::Freed freed =
+      transactions_.AbortSome(context, session, items_max);
+  if (!freed.done || freed.keys >= items_max) return false;
+  return locks_.ReleaseAll(context, session, items_max - freed.keys);
 }
 
 void Map::Loaded(Context& context) {
@@ -340,6 +444,7 @@ void Map::Loaded(Context& context) {
     }
   });
   locks_.Loaded(context);
+  transactions_.Loaded(context);
 }
 
 void Map::Store(Context& context, const std::string& key, MapRow row,
@@ -421,6 +526,15 @@ session::PrimitiveType MapType() {
                CheckInput<pb::EntriesInput>},
               {kEvents, "Events", kStreamCommand, kGrows,
                CheckInput<pb::EventsInput, CheckKeyOnly>},
+              {kPrepare, "Prepare", kCommand, kGrows,
+               CheckInput<pb::PrepareInput, CheckChanges>},
+              // What it stores was counted when it was prepared.
+              {kCommit, "Commit", kCommand, kDoesNotGrow,
+               CheckInput<pb::CommitInput>},
+              {kAbort, "Abort", kCommand, kDoesNotGrow,
+               CheckInput<pb::AbortInput>},
+              {kApply, "Apply", kCommand, kGrows,
+               CheckInput<pb::ApplyInput, CheckChanges>},
           },
       .create = CreatePrimitive<Map>,
   };

@@ -11,11 +11,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "atomix/multiraft/map/v1/fsm.pb.h"
 #include "primitive/clearable_table.h"
 #include "primitive/key_locks.h"
+#include "primitive/map_transactions.h"
 #include "session/primitive.h"
 #include "session/registry.h"
 #include "session/types.h"
@@ -34,6 +36,11 @@ struct MapRow {
 
 class Map final : public session::Primitive {
  public:
+  // Changes in one transaction.
+  static constexpr int kTransactionMax = 1000;
+  // Bytes of the values that its changes replace.
+  static constexpr size_t kTransactionAnswerMax = 2 << 20;
+
   Map(session::TableSet& tables, session::PrimitiveId id);
 
   void Command(session::CommandContext& context, uint32_t operation,
@@ -64,7 +71,28 @@ class Map final : public session::Primitive {
   session::Result Remove(Context& context,
                          const atomix::multiraft::map::v1::RemoveInput& input);
   session::Result Clear(Context& context);
+  session::Result Prepare(
+      session::CommandContext& context,
+      const atomix::multiraft::map::v1::PrepareInput& input);
+  session::Result Commit(session::CommandContext& context,
+                         const atomix::multiraft::map::v1::CommitInput& input);
+  session::Result Abort(session::CommandContext& context,
+                        const atomix::multiraft::map::v1::AbortInput& input);
+  session::Result Apply(Context& context,
+                        const atomix::multiraft::map::v1::ApplyInput& input);
   session::Result Get(const atomix::multiraft::map::v1::GetInput& input) const;
+
+  // Why a change is refused that finds `row` (null: nothing); or kOk.
+  static session::Result Precondition(MapChange::Kind kind, const MapRow* row,
+                                      uint64_t prev_index);
+  // Why one of a single key is, while a transaction holds it; or kOk.
+  session::Result CheckNotPrepared(const std::string& key) const;
+  static session::Result IsPrepared();
+  // Why changes cannot be made together, or prepared; or kOk.
+  session::Result CheckTransaction(const std::vector<MapChange>& changes) const;
+  // Makes a change that was checked.
+  void Make(Context& context, const MapChange& change,
+            atomix::multiraft::map::v1::MapOutput& output);
 
   // Stores a row and tells of it. `previous`, if any, is what it replaces.
   void Store(Context& context, const std::string& key, MapRow row,
@@ -77,6 +105,7 @@ class Map final : public session::Primitive {
 
   ClearableTable<std::string, MapRow> rows_;
   KeyLocks locks_;
+  MapTransactions transactions_;
 };
 
 session::PrimitiveType MapType();

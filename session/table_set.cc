@@ -116,6 +116,8 @@ absl::string_view NameOf(TableId table) {
       return "list state";
     case TableId::kListClear:
       return "list clear";
+    case TableId::kMapTransaction:
+      return "map transaction";
   }
   return "";
 }

@@ -73,6 +73,7 @@ enum class TableId : uint16_t {
   kList = 43,
   kListState = 44,
   kListClear = 45,
+  kMapTransaction = 46,
 };
 
 // For people: "sessions". Empty: no such table.

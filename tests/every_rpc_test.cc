@@ -22,6 +22,7 @@ namespace {
 
 using ::google::protobuf::Message;
 using ::grpc::StatusCode;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using Header = v1::OperationResponseHeaders;
 
@@ -246,8 +247,11 @@ TEST_F(EveryRpcTest, ADurationThatIsNoneIsNamed) {
         AnyRpc::SetDuration(*request, path, bad.seconds, bad.nanos);
         const AnyEnd end = rpc.Send(*channel_, *request);
         EXPECT_EQ(end.code, StatusCode::INVALID_ARGUMENT);
-        EXPECT_THAT(end.message,
-                    HasSubstr(absl::StrCat("input.", path.back()->name())));
+        // Some inputs are not allowed inside others, whatever they say.
+        EXPECT_THAT(
+            end.message,
+            AnyOf(HasSubstr(absl::StrCat("input.", path.back()->name())),
+                  HasSubstr("it changes no keys")));
         EXPECT_EQ(end.outcome, "not-proposed");
       }
       ++fields;

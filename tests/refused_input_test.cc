@@ -1,10 +1,11 @@
 // Requests that are well-formed and cannot be done, as things are: a table of
-// what each RPC of indexed maps and lists answers, over real gRPC, and that
-// nothing changes. (What is malformed: every_rpc_test.)
+// what each RPC of indexed maps and lists, and of transactions, answers, over
+// real gRPC, and that nothing changes. (What is malformed: every_rpc_test.)
 
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -148,6 +149,62 @@ TEST_F(RefusedInputTest, Lists) {
               {"list.Insert", "index: 4294967295", Header::INVALID},
           });
   EXPECT_THAT(*list.Items(), ElementsAre("a", "b"));
+}
+
+TEST_F(RefusedInputTest, TransactionsOfMaps) {
+  auto map = Open<client::Map>("t");
+  const uint64_t id = raw_.Create("atomix.runtime.map.v1.Map", "t");
+  ASSERT_OK(map.Put("a", "1"));
+  ASSERT_OK(map.Put("held", "1"));
+  EXPECT_EQ(Send("map.Prepare", id,
+                 "sequence_num: 7 inputs { put { key: 'held' value: '2' } }")
+                .header,
+            Header::OK);
+  const std::vector<std::pair<const char*, Header::Status>> changes = {
+      {"inputs { insert { key: 'a' } }", Header::ALREADY_EXISTS},
+      {"inputs { update { key: 'b' } }", Header::NOT_FOUND},
+      {"inputs { remove { key: 'b' } }", Header::NOT_FOUND},
+      {"inputs { put { key: 'a' prev_index: 1 } }", Header::CONFLICT},
+      {"inputs { put { key: 'b' prev_index: 1 } }", Header::CONFLICT},
+      {"inputs { update { key: 'a' prev_index: 1 } }", Header::CONFLICT},
+      {"inputs { remove { key: 'a' prev_index: 1 } }", Header::CONFLICT},
+      {"inputs { put { key: 'held' } }", Header::CONFLICT},
+      {"inputs { put { key: 'x' } } inputs { remove { key: 'x' } }",
+       Header::CONFLICT},
+      {"inputs { put { key: 'x' } } inputs { insert { key: 'a' } }",
+       Header::ALREADY_EXISTS},
+  };
+  for (const auto& [input, status] : changes) {
+    const std::string prepare = absl::StrCat("sequence_num: 8 ", input);
+    ExpectRefused(id, {{"map.Apply", input, status},
+                       {"map.Prepare", prepare.c_str(), status}});
+  }
+  ExpectRefused(id, {
+                        {"map.Prepare", "sequence_num: 7", Header::CONFLICT},
+                        {"map.Commit", "sequence_num: 8", Header::NOT_FOUND},
+                        {"map.Commit", "", Header::NOT_FOUND},
+                        {"map.Put", "key: 'held'", Header::CONFLICT},
+                        {"map.Insert", "key: 'held'", Header::CONFLICT},
+                        {"map.Update", "key: 'held'", Header::CONFLICT},
+                        {"map.Remove", "key: 'held'", Header::CONFLICT},
+                        {"map.Clear", "", Header::CONFLICT},
+                    });
+  for (const char* wrong :
+       {"inputs {}", "inputs { size {} }", "inputs { get { key: 'a' } }",
+        "inputs { clear {} }", "inputs { lock {} }", "inputs { unlock {} }",
+        "inputs { entries {} }", "inputs { events {} }",
+        "inputs { prepare {} }", "inputs { commit {} }", "inputs { abort {} }",
+        "inputs { apply {} }"}) {
+    for (const char* rpc : {"map.Apply", "map.Prepare"}) {
+      const AnyEnd end = Send(rpc, id, wrong);
+      EXPECT_EQ(end.code, grpc::StatusCode::INVALID_ARGUMENT) << wrong;
+      EXPECT_EQ(end.outcome, "not-proposed");
+    }
+  }
+  EXPECT_EQ(Send("map.Abort", id, "sequence_num: 99").header, Header::OK);
+  EXPECT_EQ(map.Get("a")->value, "1");
+  EXPECT_EQ(map.Get("held")->value, "1");
+  EXPECT_EQ(*map.Size(), 2u);
 }
 
 // What is left out is empty, or 0, and what nobody knows is not looked at.

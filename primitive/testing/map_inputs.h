@@ -92,6 +92,55 @@ inline map_pb::UnlockInput UnlockOf(const std::vector<std::string>& keys) {
   return input;
 }
 
+// Of transactions.
+inline map_pb::MapInput Change(const map_pb::PutInput& put) {
+  map_pb::MapInput input;
+  *input.mutable_put() = put;
+  return input;
+}
+inline map_pb::MapInput Change(const map_pb::InsertInput& insert) {
+  map_pb::MapInput input;
+  *input.mutable_insert() = insert;
+  return input;
+}
+inline map_pb::MapInput Change(const map_pb::UpdateInput& update) {
+  map_pb::MapInput input;
+  *input.mutable_update() = update;
+  return input;
+}
+inline map_pb::MapInput Change(const map_pb::RemoveInput& remove) {
+  map_pb::MapInput input;
+  *input.mutable_remove() = remove;
+  return input;
+}
+
+using Changes = std::vector<map_pb::MapInput>;
+
+inline map_pb::PrepareInput PrepareOf(uint64_t number, const Changes& changes) {
+  map_pb::PrepareInput input;
+  input.set_sequence_num(number);
+  for (const map_pb::MapInput& change : changes) *input.add_inputs() = change;
+  return input;
+}
+
+inline map_pb::CommitInput CommitOf(uint64_t number) {
+  map_pb::CommitInput input;
+  input.set_sequence_num(number);
+  return input;
+}
+
+inline map_pb::AbortInput AbortOf(uint64_t number) {
+  map_pb::AbortInput input;
+  input.set_sequence_num(number);
+  return input;
+}
+
+inline map_pb::ApplyInput ApplyOf(const Changes& changes) {
+  map_pb::ApplyInput input;
+  for (const map_pb::MapInput& change : changes) *input.add_inputs() = change;
+  return input;
+}
+
 // "1@101".
 inline std::string ToText(const map_pb::IndexedValue& value) {
   return value.value() + "@" + std::to_string(value.index());
