@@ -1,30 +1,21 @@
-// One partition between a store in memory, a network that only listens, and an
-// executor that runs when the test says.
+// What one replica does by itself.
 
-#include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
-#include "base/check.h"
-#include "base/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "multiraft/disk/v1/command.pb.h"
+#include "partition/driver_fixture.h"
 #include "partition/partition.h"
-#include "partition/transport.h"
-#include "raft/configuration.h"
 #include "raft/message.h"
 #include "raft/types.h"
 #include "session/primitive.h"
 #include "session/registry.h"
-#include "storage/memory_store.h"
 
 namespace partition {
 namespace {
@@ -35,52 +26,7 @@ using raft::Term;
 using session::PrimitiveId;
 using session::SessionId;
 
-constexpr base::PartitionId kPartition{1};
-
-class StoppedClock : public base::Clock {
- public:
-  int64_t MonotonicNanos() override { return 1'000'000'000; }
-  int64_t WallNanos() override { return 0; }
-};
-
-class Line : public Executor {
- public:
-  void Post(absl::AnyInvocable<void()> task) override {
-    tasks_.push_back(std::move(task));
-  }
-  void PostLater(absl::AnyInvocable<void()> task) override {
-    Post(std::move(task));
-  }
-  void PostAfter(uint64_t, absl::AnyInvocable<void()>) override {}
-
-  bool RunOne() {
-    if (tasks_.empty()) return false;
-    auto task = std::move(tasks_.front());
-    tasks_.pop_front();
-    task();
-    return true;
-  }
-
- private:
-  std::deque<absl::AnyInvocable<void()>> tasks_;
-};
-
-class Listener : public NoTransport {
- public:
-  void Send(base::PartitionId, std::vector<raft::Message> messages) override {
-    for (raft::Message& one : messages) sent.push_back(std::move(one));
-  }
-
-  template <class Body>
-  size_t Count() const {
-    return static_cast<size_t>(
-        std::count_if(sent.begin(), sent.end(), [](const raft::Message& one) {
-          return std::holds_alternative<Body>(one.body);
-        }));
-  }
-
-  std::vector<raft::Message> sent;
-};
+constexpr base::PartitionId kPartition = kFixturePartition;
 
 // A primitive whose listing comes upon `dead` slices before its only output.
 class Ruin : public session::Primitive {
@@ -139,81 +85,9 @@ class Sink : public StreamSink {
   std::optional<Refusal> ended;
 };
 
-class DriverTest : public ::testing::Test {
+class DriverTest : public DriverFixture {
  protected:
-  // Replica 2 of `voters`.
-  void Open(const std::vector<uint64_t>& voters, Options options = {}) {
-    raft::Configuration configuration;
-    for (const uint64_t id : voters) {
-      configuration.voters.push_back(ReplicaId{id});
-      configuration.members.push_back(
-          {.replica = ReplicaId{id},
-           .node = base::NodeId{static_cast<uint32_t>(id)},
-           .peer_address = "peer:" + std::to_string(id),
-           .api_address = "api:" + std::to_string(id)});
-    }
-    CHECK(store_.CreatePartition(kPartition, configuration).ok());
-    Open(options);
-  }
-
-  // What the store has.
-  void Open(Options options) {
-    options.id = kPartition;
-    options.node = base::NodeId{2};
-    auto opened = Partition::Open(
-        options,
-        {.clock = clock_,
-         .executor = line_,
-         .store = store_,
-         .transport = network_,
-         .registry = RuinRegistry()},
-        /*seed=*/1,
-        {.on_failure = [](Failure f) { ADD_FAILURE() << f.status; },
-         .on_event =
-             [this](const ReplicaEvent& event) { events_.push_back(event); }});
-    CHECK(opened.ok()) << opened.status();
-    partition_ = *std::move(opened);
-    partition_->Start();
-    Run();
-  }
-
-  // Until nothing is left to do.
-  void Run() {
-    while (line_.RunOne() || store_.has_pending_writes() ||
-           store_.has_pending_images()) {
-      if (store_.has_pending_images()) store_.ImageStep();
-      if (store_.has_pending_writes()) store_.SyncStep();
-    }
-  }
-
-  void Hear(decltype(raft::Message::body) body) {
-    partition_->Step({{.from = ReplicaId{1},
-                       .to = ReplicaId{2},
-                       .term = Term{1},
-                       .body = std::move(body)}});
-    Run();
-  }
-
-  session::Applied Propose(const disk::Command& command) {
-    std::optional<session::Applied> result;
-    partition_->Propose(
-        {.bytes = command.SerializeAsString()},
-        Completion<session::Applied>([&](Reply<session::Applied> reply) {
-          EXPECT_TRUE(reply.ok()) << reply.refusal.status;
-          result = std::move(reply.value);
-        }));
-    Run();
-    CHECK(result.has_value());
-    return *std::move(result);
-  }
-
-  StoppedClock clock_;
-  Line line_;
-  Listener network_;
-  storage::MemoryDisk disk_;
-  storage::MemoryStore store_{disk_};
-  std::shared_ptr<Partition> partition_;
-  std::vector<ReplicaEvent> events_;
+  DriverTest() : DriverFixture(RuinRegistry()) {}
 };
 
 TEST_F(DriverTest, AReplicaTakesTheLeadershipThatItIsGiven) {
@@ -260,15 +134,9 @@ TEST_F(DriverTest, WhoWatchesIsToldOfReadinessImagesAndTheLog) {
   EXPECT_THAT(events_, testing::ElementsAre(EventOf(Kind::kMembersChanged),
                                             EventOf(Kind::kReady)));
   events_.clear();
-  disk::Command open;
-  open.mutable_open_session()->set_timeout_ns(3'600'000'000'000);
-  disk::Command checkpoint;
-  checkpoint.mutable_checkpoint();
   const auto make_image = [&] {
-    Propose(open);
-    partition_->Propose({.bytes = checkpoint.SerializeAsString()},
-                        Completion<session::Applied>([](const auto&) {}));
-    Run();
+    Propose(OpenSession(3'600'000'000'000));
+    ProposeOnly(Checkpoint());
   };
   make_image();
   EXPECT_THAT(events_, testing::ElementsAre(EventOf(Kind::kImageWritten, 3),
@@ -303,9 +171,7 @@ TEST_F(DriverTest, AListingGoesOnASliceATurn) {
   Ruin::dead = 5;
   Ruin::slices = 0;
   Open({2});
-  disk::Command open;
-  open.mutable_open_session()->set_timeout_ns(3'600'000'000'000);
-  const SessionId session = Propose(open).session;
+  const SessionId session = Propose(OpenSession(3'600'000'000'000)).session;
   disk::Command create;
   disk::SessionCommand& body = *create.mutable_session_command();
   body.set_session_id(session.value());
