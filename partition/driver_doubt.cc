@@ -151,6 +151,7 @@ Replayer::Hooks Driver::ReplayHooks() {
   return {
       .post = [this](TaskItem task) { PostLater(std::move(task)); },
       .hold = [this] { return Hold(); },
+      .durable = [this] { return core_->persisted_index(); },
       .apply =
           [this](const raft::Entry& entry) {
             if (standing_.has_ended()) return false;

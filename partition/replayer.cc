@@ -1,5 +1,6 @@
 #include "partition/replayer.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -39,7 +40,11 @@ void Replayer::Stop() {
   entries_.clear();
 }
 
+// Committed and durable, so it is never replaced any more. What is behind that
+// is read at a later tick.
 void Replayer::Read() {
+  readable_ = std::min(last_, hooks_.durable());
+  if (next_ > readable_) return;
   reading_ = true;
   store_.ReadEntries(
       options_.id, next_, kReadBytes,
@@ -53,14 +58,12 @@ void Replayer::Read() {
 
 void Replayer::Arrived(absl::StatusOr<std::vector<raft::Entry>> entries) {
   reading_ = false;
-  // Committed, and not on this disk yet: at the next tick.
-  if (absl::IsOutOfRange(entries.status())) return;
   if (!entries.ok()) {
     Stop();
     return hooks_.failed(std::move(entries).status());
   }
   for (raft::Entry& entry : *entries) {
-    if (entry.index > last_) break;
+    if (entry.index > readable_) break;
     if (entry.index != next_ + entries_.size()) {
       Stop();
       return hooks_.failed(absl::DataLossError(
@@ -69,7 +72,12 @@ void Replayer::Arrived(absl::StatusOr<std::vector<raft::Entry>> entries) {
     }
     entries_.push_back(std::move(entry));
   }
-  if (!entries_.empty()) Apply();
+  if (entries_.empty()) {
+    Stop();
+    return hooks_.failed(absl::DataLossError(
+        absl::StrCat("entry ", next_.value(), " is not on the disk")));
+  }
+  Apply();
 }
 
 // A slice of them, so that other things run in between.

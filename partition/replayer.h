@@ -30,6 +30,9 @@ class Replayer {
     std::function<void(absl::AnyInvocable<void()>)> post;
     // What a completion that the store gets keeps: all that it refers to.
     std::function<std::shared_ptr<const void>()> hold;
+    // Up to here the disk has the log as it is now. Behind it may be none, or
+    // what another leader has replaced and the disk still shows (P26).
+    std::function<raft::Index()> durable;
     // The next entry. False: it cannot be applied, and the replay ends.
     std::function<bool(const raft::Entry& entry)> apply;
     // All are applied.
@@ -41,9 +44,9 @@ class Replayer {
   // The references outlive this.
   Replayer(const Options& options, storage::LogStore& store, Hooks hooks);
 
-  // Applies [from, to]; all of them are committed, and none is trimmed before
-  // it was applied. REQUIRES: !active(). With from > to it is done in a later
-  // turn.
+  // Applies [from, to], each when it is durable here; all of them are
+  // committed, and none is trimmed before it was applied. REQUIRES: !active().
+  // With from > to it is done in a later turn.
   void Begin(raft::Index from, raft::Index to);
 
   // Looks again for what was not on the disk yet.
@@ -68,6 +71,7 @@ class Replayer {
   raft::Index next_;
   raft::Index last_;
   bool reading_ = false;
+  raft::Index readable_;  // If reading_: up to here it is what it will be.
   std::deque<raft::Entry> entries_;  // Read, from next_ on.
 };
 

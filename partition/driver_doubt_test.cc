@@ -1,0 +1,69 @@
+// What a replica does while it serves nothing, and when that ends.
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "partition/driver_fixture.h"
+#include "partition/membership.h"
+#include "partition/partition.h"
+#include "raft/configuration.h"
+#include "raft/message.h"
+#include "raft/types.h"
+#include "session/testing/box.h"
+
+namespace partition {
+namespace {
+
+using raft::Index;
+using raft::ReplicaId;
+using raft::Term;
+
+constexpr uint64_t kHourNs = 3'600'000'000'000;
+
+class DriverDoubtTest : public DriverFixture {
+ protected:
+  DriverDoubtTest() : DriverFixture(session::testing::BoxRegistry()) {}
+
+  // It does not apply the entry at `index`.
+  static Options Quarantined(uint64_t index) {
+    Options options;
+    options.quarantined = {{kFixturePartition, Index{index}}};
+    return options;
+  }
+};
+
+// What it applies again is read from the disk, where an entry that another
+// leader has replaced may still stand for a while.
+TEST_F(DriverDoubtTest, WhatWasReplacedIsNotAppliedAgain) {
+  Open({1, 2, 3}, Quarantined(1));
+  LeaderLog lost;
+  Hear(raft::AppendEntries{
+      .entries = {
+          lost.Add(Term{1}, OpenSession(kHourNs).SerializeAsString())}});
+  LeaderLog log;
+  Step(ReplicaId{3}, Term{2},
+       raft::AppendEntries{.commit_index = Index{1},
+                           .entries = {log.Add(Term{2}, "")}});
+  RunTasks();  // The write waits.
+  ASSERT_EQ(Status().commit_index, Index{1});
+
+  ASSERT_OK(Resume());
+  while (store_.has_pending_reads()) {
+    store_.ReadStep();
+    RunTasks();
+  }
+  EXPECT_EQ(Status().counts.sessions, 0u);
+
+  Run();
+  Tick();
+  EXPECT_EQ(Status().applied_index, Index{1});
+  EXPECT_EQ(Status().counts.sessions, 0u);
+}
+
+}  // namespace
+}  // namespace partition
