@@ -307,10 +307,10 @@ void Driver::Turn() {
   standing_.LookAtDisk();
 
   // Log time moves before anything of this turn enters the log, so a session
-  // opened now lives its whole timeout.
+  // opened now lives its whole timeout. While nothing can be kept alive,
+  // nothing expires: it stands.
   const uint64_t now = Now();
-  // While nothing can be kept alive, nothing expires.
-  if (started_ && !ticked_ && !standing_.is_held_back()) {
+  if (started_ && !ticked_ && standing_.may_propose()) {
     core_->AdvanceTime(now - last_now_ns_);
   }
   if (started_) last_now_ns_ = now;
@@ -344,9 +344,8 @@ void Driver::OnTick() {
   ticked_ = false;
   if (!started_ || standing_.has_failed()) return;
   const uint64_t now = Now();
-  const bool is_held_back = standing_.is_held_back();
   StandingChanged();
-  core_->Tick(is_held_back ? 0 : now - last_now_ns_);
+  core_->Tick(standing_.may_propose() ? now - last_now_ns_ : 0);
   last_now_ns_ = now;
   TickImages();
 
@@ -362,7 +361,7 @@ void Driver::OnTick() {
   TickScrub();
 
   if (core_->role() != raft::Role::kLeader || !standing_.may_read()) return;
-  if (is_held_back) transfers_.GiveUp(*core_);
+  if (standing_.is_held_back()) transfers_.GiveUp(*core_);
   TickMembers();
   // Behind what is gathered: a KeepAlive of this turn saves its session.
   ProposeGathered();

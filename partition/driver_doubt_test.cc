@@ -65,5 +65,22 @@ TEST_F(DriverDoubtTest, WhatWasReplacedIsNotAppliedAgain) {
   EXPECT_EQ(Status().counts.sessions, 0u);
 }
 
+// It leads, since nobody else can, and nobody can keep a session alive.
+TEST_F(DriverDoubtTest, NoSessionExpiresWhileALoneReplicaServesNothing) {
+  Open({2});
+  Propose(OpenSession(10'000'000'000));
+  partition_->Stop(StopReason::kShutdown);
+  Run();
+  Open(Quarantined(1'000));
+  Ticks(1'000);
+  ASSERT_EQ(Status().soft_state.role, raft::Role::kLeader);
+  ASSERT_OK(Resume());
+  Ticks(5);
+  EXPECT_EQ(Status().counts.sessions, 1u);
+  // And from then on as ever.
+  Ticks(1'000);
+  EXPECT_EQ(Status().counts.sessions, 0u);
+}
+
 }  // namespace
 }  // namespace partition
