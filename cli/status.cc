@@ -77,6 +77,11 @@ std::string ToText(const admin::StatusResponse& status) {
     absl::StrAppend(&text, "partition ", p.partition_id(), ": ",
                     OneLine(p.alarm()), "\n");
   }
+  for (const admin::WaitingGroup& waiting : status.waiting()) {
+    absl::StrAppend(&text, "partition ", waiting.partition_id(),
+                    " has not begun; it waits for ",
+                    OneLine(waiting.waits_for()), "\n");
+  }
   return text;
 }
 

@@ -146,6 +146,13 @@ Json ToJson(const admin::StatusResponse& status) {
     one["api_address"] = node.api_address();
     object["nodes"].push_back(std::move(one));
   }
+  object["waiting"] = Json::array();
+  for (const admin::WaitingGroup& waiting : status.waiting()) {
+    Json one;
+    one["partition"] = waiting.partition_id();
+    one["waits_for"] = waiting.waits_for();
+    object["waiting"].push_back(std::move(one));
+  }
   if (status.has_transport()) object["transport"] = ToJson(status.transport());
   return object;
 }

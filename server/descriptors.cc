@@ -11,6 +11,7 @@
 #include "atomix/multiraft/map/v1/service.pb.h"
 #include "atomix/multiraft/multimap/v1/service.pb.h"
 #include "atomix/multiraft/set/v1/service.pb.h"
+#include "atomix/multiraft/v1/node.pb.h"
 #include "atomix/multiraft/v1/partition.pb.h"
 #include "atomix/multiraft/v1/session.pb.h"
 #include "atomix/multiraft/value/v1/service.pb.h"
@@ -26,6 +27,7 @@ namespace api = ::atomix::multiraft;
 // or without a primitive behind it.
 const google::protobuf::Descriptor* const kLinked[] = {
     api::v1::OpenSessionRequest::descriptor(),
+    api::v1::BootstrapRequest::descriptor(),
     api::v1::CreatePrimitiveRequest::descriptor(),
     api::counter::v1::SetRequest::descriptor(),
     api::countermap::v1::SizeRequest::descriptor(),

@@ -102,6 +102,10 @@ OPTION(std::string, advertise_peer, advertise_peer,
        "what --cluster says nor --peer_listen. May change at a restart.");
 OPTION(std::string, advertise_api, advertise_api,
        "The same for clients, and --listen.");
+OPTION(bool, managed, managed,
+       "In the place of both, for a node that gets its partitions from a "
+       "controller, through atomix.multiraft.v1.Node. Until then it makes "
+       "nothing; --node, if it is given, must be what the controller says.");
 OPTION(bool, force_bootstrap, force_bootstrap,
        "If a node was lost before the first start: the lowest of the others "
        "begins without it, if a majority is there. It has to join later.");
@@ -484,8 +488,30 @@ absl::Status SetJoin(const std::set<std::string>& set, Options& options) {
                                              : options.advertise_api);
 }
 
+// What --managed says, or leaves to a controller.
+absl::Status SetManaged(const std::set<std::string>& set, Options& options) {
+  for (const char* flag :
+       {"cluster", "join", "partitions", "replication", "force_bootstrap"}) {
+    if (!set.contains(flag)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--", flag, ": of a node with --managed a controller decides that"));
+  }
+  options.partitions = 0;
+  if (set.contains("node") && options.node == base::NodeId{}) {
+    return absl::InvalidArgumentError(
+        "--node: 0 does not do: nodes count from 1");
+  }
+  if (!set.contains("node")) {
+    options.node = base::NodeId{};
+  } else if (!set.contains("data_dir")) {
+    absl::StrAppend(&options.data_dir, "-", options.node.value());
+  }
+  return absl::OkStatus();
+}
+
 // What --cluster says of this node, where nothing else does.
 absl::Status SetCluster(const std::set<std::string>& set, Options& options) {
+  if (options.managed) return SetManaged(set, options);
   if (!options.join_text.empty()) return SetJoin(set, options);
   if (options.cluster_text.empty()) {
     if (options.replication > 1) {
@@ -546,11 +572,12 @@ absl::Status Validate(const Options& options) {
   };
   const session::Limits& limits = options.partition.limits;
   RETURN_IF_ERROR(require(!options.data_dir.empty(), "--data_dir is empty"));
-  RETURN_IF_ERROR(require(options.node.value() != 0,
+  RETURN_IF_ERROR(require(options.node.value() != 0 || options.managed,
                           "--node: 0 does not do: nodes count from 1"));
   RETURN_IF_ERROR(
       require(!options.cluster_name.empty(), "--cluster_name is empty"));
-  RETURN_IF_ERROR(require((options.partitions >= 1 || !options.join.empty()) &&
+  const bool learns_partitions = !options.join.empty() || options.managed;
+  RETURN_IF_ERROR(require((options.partitions >= 1 || learns_partitions) &&
                               options.partitions <= 10'000,
                           absl::StrCat("--partitions: ", options.partitions,
                                        " does not do: expected 1 to 10000")));

@@ -109,6 +109,18 @@ TEST_F(FlagsTest, AConfigFileSetsWhatTheCommandLineDoesNot) {
   EXPECT_EQ(line.options.node, base::NodeId(2));
 }
 
+TEST_F(FlagsTest, OfAManagedNodeAControllerDecides) {
+  ASSERT_OK_AND_ASSIGN(CommandLine line, ParseCommandLine({"--managed"}));
+  EXPECT_TRUE(line.options.managed);
+  EXPECT_TRUE(line.options.in_cluster());
+  EXPECT_EQ(line.options.node, base::NodeId{});
+  EXPECT_EQ(line.options.partitions, 0u);
+  EXPECT_THAT(line.options.data_dir, testing::EndsWith("/multiraft-data"));
+  ASSERT_OK_AND_ASSIGN(line, ParseCommandLine({"--managed", "--node=3"}));
+  EXPECT_EQ(line.options.node, base::NodeId{3});
+  EXPECT_THAT(line.options.data_dir, testing::EndsWith("/multiraft-data-3"));
+}
+
 TEST_F(FlagsTest, HelpNamesEveryFlagWithItsDefaultAndMeaning) {
   ASSERT_OK_AND_ASSIGN(const CommandLine line, ParseCommandLine({"--help"}));
   EXPECT_THAT(line.text, AllOf(HasSubstr("--listen=127.0.0.1:5678\n"),
@@ -129,6 +141,11 @@ TEST_F(FlagsTest, WhatIsWrongIsSaidInOneLineThatNamesIt) {
       {{"--partitions=0"}, "--partitions: 0 does not do"},
       {{"--partitions"}, "--partitions has no value"},
       {{"--node=0"}, "--node: 0 does not do"},
+      {{"--managed", "--node=0"}, "--node: 0 does not do"},
+      {{"--managed", "--partitions=3"},
+       "--partitions: of a node with --managed a controller decides that"},
+      {{"--managed", "--cluster=1=a:1/a:2"}, "--cluster: of a node with"},
+      {{"--managed", "--join=a:1"}, "--join: of a node with"},
       {{"--node=-1"}, "--node: '-1' does not do"},
       {{"--listen=5678"}, "--listen: '5678' does not do: expected host:port"},
       {{"--http_listen=a:99999"}, "--http_listen"},

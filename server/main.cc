@@ -19,6 +19,7 @@
 #include "server/recover.h"
 #include "server/server.h"
 #include "session/versions.h"
+#include "storage/records.h"
 
 namespace {
 
@@ -52,27 +53,45 @@ void Die(absl::Status status) {
   _exit(kExitFailed);
 }
 
+// What is stored counts, whatever the flags say now.
+std::string NodeLine(const server::Server& server) {
+  const storage::Identity self = server.identity();
+  if (self.mode.empty()) return "waits for a controller (--managed)";
+  std::string line =
+      absl::StrCat(self.node.value(), " of cluster ", self.cluster);
+  if (self.mode == storage::kSingleMode) return line + ", alone";
+  if (self.mode == storage::kManagedMode) return line + ", managed";
+  return absl::StrCat(line, ", which began with ",
+                      server.initial_cluster()->members.size());
+}
+
+std::string PartitionsLine(const server::Server& server) {
+  const storage::Identity self = server.identity();
+  if (self.mode == storage::kStaticMode) {
+    const storage::InitialCluster& cluster = *server.initial_cluster();
+    return absl::StrCat(cluster.partitions, ", each on ", cluster.replication,
+                        " nodes in the beginning");
+  }
+  return absl::StrCat(server.replicas(),
+                      self.mode == storage::kSingleMode ? "" : " here");
+}
+
 void Greet(const server::Options& options, const server::Server& server) {
-  const auto& cluster = server.initial_cluster();
-  const size_t nodes = cluster.has_value() ? cluster->members.size() : 0;
   std::cout << "multiraft " << server::kVersion << "\n"
             << "  clients     " << server.client_address() << "\n"
-            << "  peers       " << options.peer_listen
-            << (nodes == 0 ? "  (opens when the node has peers)" : "") << "\n"
+            << "  peers       "
+            << (options.in_cluster()
+                    ? server.peer_address()
+                    : absl::StrCat(options.peer_listen,
+                                   "  (opens when the node has peers)"))
+            << "\n"
             << "  http        " << options.http_listen
             << "  (reserved, not served yet)\n"
-            << "  data        " << options.data_dir << "\n"
-            << "  node        " << options.node << " of cluster "
-            << options.cluster_name
-            << (nodes == 0 ? ", alone"
-                           : absl::StrCat(", which began with ", nodes))
+            << "  data        " << options.data_dir
+            << (server.identity().mode.empty() ? "  (not made yet)" : "")
             << "\n"
-            << "  partitions  "
-            << (nodes == 0 ? absl::StrCat(options.partitions)
-                           : absl::StrCat(cluster->partitions, ", each on ",
-                                          cluster->replication,
-                                          " nodes in the beginning"))
-            << "\n"
+            << "  node        " << NodeLine(server) << "\n"
+            << "  partitions  " << PartitionsLine(server) << "\n"
             << "ready" << std::endl;
 }
 

@@ -55,7 +55,13 @@ struct Options {
   bool dry_run = false;
   bool yes = false;
 
-  bool in_cluster() const { return !cluster.empty() || !join.empty(); }
+  // It gets its partitions from a controller (atomix.multiraft.v1.Node), and
+  // makes nothing before; `node` 0: the controller says which it is.
+  bool managed = false;
+
+  bool in_cluster() const {
+    return !cluster.empty() || !join.empty() || managed;
+  }
 
   uint32_t workers = 0;  // 0: one for each core.
 

@@ -16,9 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "base/wait_until.h"
@@ -28,6 +30,7 @@
 #include "primitive/registry.h"
 #include "raft/configuration.h"
 #include "server/cluster/cluster_node.h"
+#include "server/cluster/groups.h"
 #include "server/cluster/initial_partitions.h"
 #include "server/cluster/node_book.h"
 #include "server/descriptors.h"
@@ -39,11 +42,15 @@
 #include "server/service/forwarder.h"
 #include "server/service/gateway.h"
 #include "server/service/health_service.h"
+#include "server/service/node_events.h"
+#include "server/service/node_service.h"
 #include "server/service/partition_service.h"
 #include "server/service/primitive_service.h"
 #include "server/service/session_service.h"
 #include "server/watchdog.h"
 #include "server/worker.h"
+#include "storage/group.h"
+#include "storage/records.h"
 #include "storage/store.h"
 
 namespace server {
@@ -51,6 +58,10 @@ namespace {
 
 // Clients that ping more often than this are told to calm down.
 constexpr int kPingIntervalMs = 10'000;
+
+// How many partitions share the disk of a managed node, which may get any
+// number: what each may keep of its log depends on it.
+constexpr uint32_t kManagedPartitions = 64;
 
 int Millis(uint64_t ns) {
   return static_cast<int>(std::min<uint64_t>(ns / 1'000'000, 1'000'000'000));
@@ -84,12 +95,30 @@ struct Server::Impl {
 
   bool in_cluster() const { return options.in_cluster(); }
 
-  absl::Status OpenStore();
+  absl::Status StartUnmanaged(const StartHooks& hooks);
+  absl::Status StartManaged();
+  // As the store of `node`; 0: of whose it is.
+  absl::Status OpenStore(base::NodeId node);
   void StartWorkers();
+  // Of a managed node: opens what it has, or makes it, as member `node` of its
+  // groups (0: as the one that it is), whom others reach at `peer_address`
+  // (empty: where they did). Nothing is done if it is open. FailedPrecondition:
+  // it is another member, or the directory is another's.
+  absl::Status Wake(base::NodeId node, const std::string& peer_address)
+      ABSL_LOCKS_EXCLUDED(wake_mu);
+  bool is_open() const { return open_host.load() != nullptr; }
+  using GroupOperation = void (cluster::Groups::*)(storage::Group,
+                                                   service::GroupDone);
+  void RunOnGroup(GroupOperation operation, storage::Group group,
+                  service::GroupDone done);
+  void LeaveGroup(base::PartitionId id, service::GroupDone done);
+  service::NodeService::Groups MakeGroups();
   // Of a cluster: the services that other nodes call, and what they pass on.
   std::vector<grpc::Service*> MakePeerServices();
   absl::Status CreateSolePartitions();
   absl::Status OpenHost();
+  // A partition is here, and starts next.
+  void Welcome(partition::Partition& partition);
   void MakeServices();
   // The services that clients call, behind `door`.
   static std::vector<std::unique_ptr<service::RawService>> ServicesBehind(
@@ -115,8 +144,12 @@ struct Server::Impl {
   const int64_t started_ns;
   bool stopped = false;
 
+  base::Mutex wake_mu;  // Held while it wakes, which may take a second.
+  bool stopping ABSL_GUARDED_BY(wake_mu) = false;
+
   // In the order in which they use each other; destroyed from the end.
   service::AllowAll authorizer;
+  service::NodeEvents events{base::SystemClock()};
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<Quarantine> quarantine;
   // They look at the store and at nothing else.
@@ -143,20 +176,23 @@ struct Server::Impl {
   std::string client_address;
 };
 
-absl::Status Server::Impl::OpenStore() {
+absl::Status Server::Impl::OpenStore(base::NodeId node) {
   uint32_t partitions = options.partitions;
   if (in_cluster() && cluster->invitation().has_value()) {
     partitions = cluster->invitation()->partitions;
   }
-  ASSIGN_OR_RETURN(store,
-                   storage::Store::Open(
-                       {.directory = options.data_dir,
-                        .identity = {.cluster = options.cluster_name,
-                                     .node = options.node,
-                                     .mode = in_cluster() ? "static" : "single",
-                                     .partitions = partitions},
-                        .on_fatal = on_fatal,
-                        .reserve_file_bytes = options.reserve_file_bytes()}));
+  ASSIGN_OR_RETURN(
+      store, storage::Store::Open(
+                 {.directory = options.data_dir,
+                  .identity = {.cluster = options.cluster_name,
+                               .node = node,
+                               .mode = options.managed ? storage::kManagedMode
+                                       : in_cluster()  ? storage::kStaticMode
+                                                       : storage::kSingleMode,
+                               .partitions = partitions},
+                  .on_fatal = on_fatal,
+                  .on_log_space_freed = [this] { events.LogSpaceFreed(); },
+                  .reserve_file_bytes = options.reserve_file_bytes()}));
   quarantine = Quarantine::Open(options.data_dir, BinaryFingerprint());
   if (options.disk_hang_timeout_ns != 0) {
     watchdog = std::make_unique<Watchdog>(
@@ -205,46 +241,63 @@ void Server::Impl::StartWorkers() {
                                     Worker::Kind::kAlone);
   loader->Start();
   if (!in_cluster()) return;
-  cluster =
-      std::make_unique<cluster::ClusterNode>(options, timer, *workers.front());
+  cluster = std::make_unique<cluster::ClusterNode>(
+      options,
+      cluster::ClusterNode::Threads{
+          .timer = timer, .worker = *workers.front(), .loader = *loader});
 }
 
 absl::Status Server::Impl::OpenHost() {
   partition::Options own = options.partition;
-  own.node = options.node;
+  own.node = store->identity().node;
   own.quarantined = quarantine->held();
   own.on_resumed = [this](base::PartitionId id) { quarantine->Release(id); };
   // This node may come to have a replica of each.
-  partition::ShareDisk(
-      DiskBytes(options.data_dir),
-      in_cluster() ? store->initial_cluster()->partitions : options.partitions,
-      own);
+  const uint32_t partitions = options.managed ? kManagedPartitions
+                              : in_cluster()
+                                  ? store->initial_cluster()->partitions
+                                  : options.partitions;
+  partition::ShareDisk(DiskBytes(options.data_dir), partitions, own);
+  events.SetNode(own.node);
   std::vector<partition::Executor*> executors;
   for (const auto& worker : workers) executors.push_back(worker.get());
   partition::Transport* port = &no_transport;
   if (in_cluster()) port = &cluster->transport();
   ASSIGN_OR_RETURN(
-      host, partition::Host::Open(own,
-                                  {.clock = base::SystemClock(),
-                                   .executors = std::move(executors),
-                                   .loader = loader.get(),
-                                   .timer = timer,
-                                   .store = *store,
-                                   .transport = *port,
-                                   .registry = primitive::BuiltinRegistry(),
-                                   .disk = &disk_gate,
-                                   .on_added =
-                                       [this](partition::Partition& one) {
-                                         if (in_cluster()) {
-                                           cluster->WatchLeader(one);
-                                         }
-                                       }},
-                                  base::SecureSeed(), on_fatal));
-  if (in_cluster()) cluster->Begin(*host);
-  open_host.store(host.get());
+      host,
+      partition::Host::Open(
+          own,
+          {.clock = base::SystemClock(),
+           .executors = std::move(executors),
+           .loader = loader.get(),
+           .timer = timer,
+           .store = *store,
+           .transport = *port,
+           .registry = primitive::BuiltinRegistry(),
+           .disk = &disk_gate,
+           .on_added = [this](partition::Partition& one) { Welcome(one); },
+           .on_removed = [this](base::PartitionId id) { events.Removed(id); },
+           .on_event = [this](const auto& event) { events.Happened(event); }},
+          base::SecureSeed(), on_fatal));
+  if (in_cluster()) {
+    cluster->Begin(*host, [this](const std::string& address, bool images,
+                                 bool established) {
+      events.Connection(address, images, established);
+    });
+  }
   host->Start();
   if (in_cluster()) cluster->MeetOthers();
+  open_host.store(host.get());
   return absl::OkStatus();
+}
+
+void Server::Impl::Welcome(partition::Partition& partition) {
+  if (in_cluster()) cluster->WatchLeader(partition);
+  events.Added(partition.id());
+  partition.AddLeaderListener(
+      [this, id = partition.id()](const partition::LeaderInfo& info) {
+        events.LeaderKnown(id, info);
+      });
 }
 
 service::Directory Server::Impl::MakeDirectory() {
@@ -294,7 +347,7 @@ std::unique_ptr<service::RawService> Server::Impl::AdminBehind(
       .describe = [this](auto& response) { Describe(response); },
       .keep_leading =
           [this](base::PartitionId id) {
-            if (in_cluster()) cluster->KeepLeading(id);
+            if (in_cluster() && is_open()) cluster->KeepLeading(id);
           }};
   if (in_cluster()) {
     node.ask = [this](const std::string& address, auto done) {
@@ -307,6 +360,10 @@ std::unique_ptr<service::RawService> Server::Impl::AdminBehind(
 void Server::Impl::Ask(
     const std::string& peer_address,
     absl::AnyInvocable<void(absl::StatusOr<service::NodeIdentity>) &&> done) {
+  if (!is_open()) {
+    return std::move(done)(absl::FailedPreconditionError(
+        "this node waits for a controller to give it a group"));
+  }
   cluster->Ask(peer_address,
                [done = std::move(done)](
                    absl::StatusOr<cluster::KnownNode> node) mutable {
@@ -319,12 +376,86 @@ void Server::Impl::Ask(
                });
 }
 
+// --- What a controller may do
+// -------------------------------------------------
+
+absl::Status Server::Impl::Wake(base::NodeId node,
+                                const std::string& peer_address) {
+  base::MutexLock lock(wake_mu);
+  if (stopping) return absl::UnavailableError("the server is shutting down");
+  if (is_open()) return absl::OkStatus();
+  if (options.node != base::NodeId{}) {
+    if (node != base::NodeId{} && node != options.node) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("this node was started as --node=", options.node.value(),
+                       ", and is not member ", node.value()));
+    }
+    node = options.node;
+  }
+  RETURN_IF_ERROR(OpenStore(node));
+  forwarder->SetSelf(store->identity().node);
+  RETURN_IF_ERROR(cluster->EnterManaged(*store, peer_address, client_address));
+  return OpenHost();
+}
+
+void Server::Impl::RunOnGroup(GroupOperation operation, storage::Group group,
+                              service::GroupDone done) {
+  loader->Post([this, operation, group = std::move(group),
+                done = std::move(done)]() mutable {
+    if (!in_cluster()) {
+      return std::move(done)(absl::FailedPreconditionError(
+          "this node was started alone; one to which a controller gives groups "
+          "is started with --managed"));
+    }
+    if (!is_open()) {
+      const absl::Status awake = Wake(group.self, group.AddressOfSelf());
+      if (!awake.ok()) {
+        // Half of a node is worse than none.
+        if (store != nullptr) on_fatal(awake);
+        return std::move(done)(awake);
+      }
+    }
+    (cluster->groups().*operation)(std::move(group), std::move(done));
+  });
+}
+
+void Server::Impl::LeaveGroup(base::PartitionId id, service::GroupDone done) {
+  loader->Post([this, id, done = std::move(done)]() mutable {
+    if (!in_cluster()) {
+      return std::move(done)(absl::FailedPreconditionError(
+          "this node is alone: its partitions are nowhere else"));
+    }
+    if (is_open()) return cluster->groups().Leave(id, std::move(done));
+    std::move(done)(absl::NotFoundError(
+        absl::StrCat("this node has no replica of group ", id.value())));
+  });
+}
+
+service::NodeService::Groups Server::Impl::MakeGroups() {
+  return {.bootstrap =
+              [this](storage::Group group, service::GroupDone done) {
+                RunOnGroup(&cluster::Groups::Bootstrap, std::move(group),
+                           std::move(done));
+              },
+          .join =
+              [this](storage::Group group, service::GroupDone done) {
+                RunOnGroup(&cluster::Groups::Join, std::move(group),
+                           std::move(done));
+              },
+          .leave =
+              [this](base::PartitionId id, service::GroupDone done) {
+                LeaveGroup(id, std::move(done));
+              }};
+}
+
 void Server::Impl::MakeServices() {
   gateway = std::make_unique<service::Gateway>(
       options.service, MakeDirectory(), authorizer, *workers.front(),
       base::SystemClock(), service::Door{.forwarder = forwarder.get()});
   services = ServicesBehind(*gateway);
   services.push_back(AdminBehind(*gateway));
+  services.push_back(
+      std::make_unique<service::NodeService>(MakeGroups(), events, *gateway));
   std::set<std::string> names = {"grpc.health.v1.Health"};
   for (const auto& service : services) names.insert(service->name());
   for (const std::string& name : names) {
@@ -371,13 +502,19 @@ absl::Status Server::Impl::Listen() {
 
 void Server::Impl::Describe(
     ::multiraft::admin::v1::StatusResponse& response) const {
-  response.set_node_id(options.node.value());
   response.set_version(kVersion);
-  response.set_mode(store->identity().mode);
   response.set_data_dir(options.data_dir);
   response.set_data_format(storage::kDataFormat);
   response.set_uptime_ms(static_cast<uint64_t>(
       (base::SystemClock().MonotonicNanos() - started_ns) / 1'000'000));
+  if (!is_open()) {
+    response.set_node_id(options.node.value());
+    response.set_mode(options.managed ? storage::kManagedMode
+                                      : storage::kStaticMode);
+    return;
+  }
+  response.set_node_id(store->identity().node.value());
+  response.set_mode(store->identity().mode);
   DescribeDisk(*response.mutable_disk());
   response.set_incarnation(store->identity().incarnation);
   response.set_partition_count(store->identity().partitions);
@@ -416,8 +553,13 @@ void Server::Impl::Drain() const {
 
 void Server::Impl::Stop() {
   if (std::exchange(stopped, true)) return;
+  {
+    // One that wakes is awake before it is stopped.
+    base::MutexLock lock(wake_mu);
+    stopping = true;
+  }
   // While it still serves: a client then meets at most a short transfer.
-  if (gateway != nullptr && in_cluster()) {
+  if (gateway != nullptr && in_cluster() && is_open()) {
     cluster->HandOver(options.drain_timeout_ns / 2);
   }
   if (gateway != nullptr) gateway->Close();
@@ -461,15 +603,31 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (!options.join.empty() && !storage::Store::Exists(options.data_dir)) {
     RETURN_IF_ERROR(parts.cluster->AskToJoin(hooks));
   }
-  RETURN_IF_ERROR(parts.OpenStore());
-  RETURN_IF_ERROR(
-      parts.in_cluster()
-          ? parts.cluster->Enter(*parts.store, parts.MakePeerServices(), hooks)
-          : parts.CreateSolePartitions());
-  RETURN_IF_ERROR(parts.OpenHost());
-  parts.MakeServices();
-  RETURN_IF_ERROR(parts.Listen());
+  RETURN_IF_ERROR(options.managed ? parts.StartManaged()
+                                  : parts.StartUnmanaged(hooks));
   return server;
+}
+
+absl::Status Server::Impl::StartUnmanaged(const StartHooks& hooks) {
+  RETURN_IF_ERROR(OpenStore(options.node));
+  if (in_cluster()) {
+    RETURN_IF_ERROR(cluster->Listen(MakePeerServices()));
+    RETURN_IF_ERROR(cluster->Enter(*store, hooks));
+  } else {
+    RETURN_IF_ERROR(CreateSolePartitions());
+  }
+  RETURN_IF_ERROR(OpenHost());
+  MakeServices();
+  return Listen();
+}
+
+// It listens on both ports before there is anything: controllers look at that.
+absl::Status Server::Impl::StartManaged() {
+  RETURN_IF_ERROR(cluster->Listen(MakePeerServices()));
+  MakeServices();
+  RETURN_IF_ERROR(Listen());
+  if (!storage::Store::Exists(options.data_dir)) return absl::OkStatus();
+  return Wake(base::NodeId{}, "");
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -484,8 +642,9 @@ Server::~Server() {
 bool Server::WaitUntilServing(uint64_t timeout_ns) const {
   return base::WaitUntil(
       [this] {
-        return AllServeThatCan(*impl_->host) &&
-               (!impl_->in_cluster() || impl_->cluster->AllAreReached());
+        return !impl_->is_open() ||
+               (AllServeThatCan(*impl_->open_host.load()) &&
+                (!impl_->in_cluster() || impl_->cluster->AllAreReached()));
       },
       {.timeout_ns = timeout_ns});
 }
@@ -493,11 +652,24 @@ bool Server::WaitUntilServing(uint64_t timeout_ns) const {
 void Server::Stop() { impl_->Stop(); }
 
 const std::optional<storage::InitialCluster>& Server::initial_cluster() const {
-  return impl_->store->initial_cluster();
+  static const std::optional<storage::InitialCluster> kNothing;
+  return impl_->is_open() ? impl_->store->initial_cluster() : kNothing;
+}
+
+storage::Identity Server::identity() const {
+  return impl_->is_open() ? impl_->store->identity() : storage::Identity{};
+}
+
+size_t Server::replicas() const {
+  return impl_->is_open() ? impl_->host->All().size() : 0;
 }
 
 const std::string& Server::client_address() const {
   return impl_->client_address;
+}
+
+const std::string& Server::peer_address() const {
+  return impl_->cluster->peer_address();
 }
 
 size_t Server::open_streams() const { return impl_->gateway->streams().size(); }

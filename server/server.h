@@ -60,11 +60,21 @@ class Server {
   // drivers take CANCELLED for final.
   void Stop();
 
+  // Whose data this is, as its directory says; nobody's: a managed node that
+  // has none yet.
+  storage::Identity identity() const;
+
+  // Partitions that have a replica here.
+  size_t replicas() const;
+
   // Of a cluster: how it began.
   const std::optional<storage::InitialCluster>& initial_cluster() const;
 
   // "127.0.0.1:5678", with the port that was taken.
   const std::string& client_address() const;
+
+  // The same for other nodes. REQUIRES: it is in a cluster.
+  const std::string& peer_address() const;
 
   // Streaming calls that have not ended, of all services.
   size_t open_streams() const;

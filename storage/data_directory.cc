@@ -210,8 +210,10 @@ absl::StatusOr<Identity> DataDirectory::Claim(Database& database,
   if (wanted.mode.empty()) return stored;
   RETURN_IF_ERROR(CheckSame(path_, "cluster", Quoted(stored.cluster),
                             Quoted(wanted.cluster)));
-  RETURN_IF_ERROR(
-      CheckSame(path_, "node", stored.node.value(), wanted.node.value()));
+  if (wanted.node != base::NodeId{}) {
+    RETURN_IF_ERROR(
+        CheckSame(path_, "node", stored.node.value(), wanted.node.value()));
+  }
   RETURN_IF_ERROR(
       CheckSame(path_, "mode", Quoted(stored.mode), Quoted(wanted.mode)));
   if (wanted.partitions != 0 && stored.partitions != wanted.partitions) {

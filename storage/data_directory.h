@@ -50,7 +50,8 @@ class DataDirectory {
   absl::Status CheckWatermark(const Database& database) const;
 
   // Whose data `database` holds (D8): `wanted` with the incarnation, which is
-  // drawn when the directory is new; 0 partitions: those that it was made for.
+  // drawn when the directory is new; 0 partitions, node 0: those that it was
+  // made for.
   // No mode: whatever it is, but not a new one.
   // FailedPrecondition, one sentence with both
   // values: another cluster, node, mode or number of partitions, or a data

@@ -24,6 +24,8 @@ inline constexpr uint32_t kDataFormat = 1;
 
 // To whom a data directory belongs (D8). Drawn once and never changed.
 inline constexpr char kSingleMode[] = "single";
+inline constexpr char kStaticMode[] = "static";
+inline constexpr char kManagedMode[] = "managed";
 
 struct Identity {
   std::string cluster;

@@ -41,8 +41,8 @@ struct StoreOptions {
   std::string directory;
 
   // To whom the directory must belong; `incarnation` is ignored, and so are 0
-  // `partitions` of one that exists. Without a `mode` it belongs to whomever it
-  // does, and must exist.
+  // `partitions` and node 0 of one that exists. Without a `mode` it belongs to
+  // whomever it does, and must exist.
   Identity identity;
 
   // Called at most once, on any thread, when the store is fenced. It must not

@@ -1,6 +1,7 @@
 #include "server/cluster/cluster_node.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <utility>
 
@@ -34,11 +35,56 @@ ClusterSpec SpecOf(const storage::InitialCluster& initial,
   return spec;
 }
 
+// More than any cluster has partitions; of one whose number nobody knows.
+constexpr uint32_t kRoutesMax = 10'000;
+
+// Nodes of one managed cluster know each other by its name.
+std::string ManagedClusterId(const std::string& name) {
+  return absl::StrCat(name, "-managed");
+}
+
+// Where clients reach this node, which listens at `listens`: if that is
+// everywhere, then on the host where other nodes reach it.
+std::string ClientAddress(const std::string& listens,
+                          const std::string& peer_address) {
+  const size_t port = listens.rfind(':');
+  const std::string host = listens.substr(0, port);
+  if (host != "0.0.0.0" && host != "[::]" && !host.empty()) return listens;
+  return peer_address.substr(0, peer_address.rfind(':')) + listens.substr(port);
+}
+
 }  // namespace
 
-ClusterNode::ClusterNode(const Options& options, partition::Executor& timer,
-                         partition::Executor& worker)
-    : options_(options), timer_(timer), worker_(worker) {}
+// Answers introductions from when it is known who is here.
+class ClusterNode::IntroduceDoor final
+    : public ::multiraft::peer::v1::Bootstrap::CallbackService {
+ public:
+  void Open(Bootstrap& bootstrap) { bootstrap_.store(&bootstrap); }
+
+ private:
+  grpc::ServerUnaryReactor* Introduce(
+      grpc::CallbackServerContext* context,
+      const ::multiraft::peer::v1::IntroduceRequest* request,
+      ::multiraft::peer::v1::IntroduceResponse* response) override {
+    // Through its base: that is the door it has.
+    ::multiraft::peer::v1::Bootstrap::CallbackService* const open =
+        bootstrap_.load();
+    if (open != nullptr) return open->Introduce(context, request, response);
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status(
+        grpc::StatusCode::UNAVAILABLE,
+        "the node starts, or waits for a controller to give it a group"));
+    return reactor;
+  }
+
+  std::atomic<Bootstrap*> bootstrap_{nullptr};
+};
+
+ClusterNode::ClusterNode(const Options& options, const Threads& threads)
+    : options_(options),
+      threads_(threads),
+      groups_(threads.loader, routes_),
+      introduce_door_(std::make_unique<IntroduceDoor>()) {}
 
 ClusterNode::~ClusterNode() = default;
 
@@ -50,6 +96,12 @@ absl::Status ClusterNode::AskToJoin(const StartHooks& hooks) {
                                        .cluster_name = options_.cluster_name,
                                        .node = options_.node},
                                       hooks.stop, hooks.on_wait));
+  if (invitation_->partitions == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cluster ", invitation_->id,
+        " belongs to a controller: start this node with --managed in the place "
+        "of --join, and have the controller tell it to join"));
+  }
   if (options_.partitions == 0 ||
       options_.partitions == invitation_->partitions) {
     return absl::OkStatus();
@@ -60,8 +112,20 @@ absl::Status ClusterNode::AskToJoin(const StartHooks& hooks) {
       " (--partitions, which need not be given with --join)"));
 }
 
+absl::Status ClusterNode::Listen(const std::vector<grpc::Service*>& services) {
+  transport_ = std::make_unique<transport::GrpcTransport>(
+      options_.transport, transport::Self{}, threads_.timer,
+      base::SystemClock());
+  std::vector<grpc::Service*> served = {
+      &transport_->service(), introduce_door_.get(), &groups_.founder()};
+  served.insert(served.end(), services.begin(), services.end());
+  ASSIGN_OR_RETURN(peer_server_,
+                   transport::PeerServer::Start(options_.peer_listen,
+                                                options_.transport, served));
+  return absl::OkStatus();
+}
+
 absl::Status ClusterNode::Enter(storage::Store& store,
-                                const std::vector<grpc::Service*>& services,
                                 const StartHooks& hooks) {
   store_ = &store;
   ClusterSpec spec{.name = options_.cluster_name,
@@ -75,23 +139,10 @@ absl::Status ClusterNode::Enter(storage::Store& store,
     }
     spec = SpecOf(*store.initial_cluster(), options_.cluster_name);
   }
-  book_ = std::make_unique<NodeBook>(Self(), base::SystemClock(),
-                                     [this] { NoteNodes(); });
-  bootstrap_ = std::make_unique<Bootstrap>(spec, options_.node, store);
-  bootstrap_->Acquaint(*book_,
-                       [this](const auto& node) { return IsConnected(node); });
-  transport_ = std::make_unique<transport::GrpcTransport>(
-      options_.transport,
-      transport::Self{.node = options_.node,
-                      .incarnation = store.identity().incarnation},
-      timer_, base::SystemClock());
-  std::vector<grpc::Service*> served = {&transport_->service(),
-                                        bootstrap_.get()};
-  served.insert(served.end(), services.begin(), services.end());
-  ASSIGN_OR_RETURN(peer_server_,
-                   transport::PeerServer::Start(options_.peer_listen,
-                                                options_.transport, served));
-  ASSIGN_OR_RETURN(const storage::InitialCluster initial, Await(hooks));
+  GetAcquainted(spec, Self());
+  ASSIGN_OR_RETURN(const storage::InitialCluster initial,
+                   bootstrap_->Run({.force = options_.force_bootstrap},
+                                   hooks.stop, hooks.on_wait));
   std::vector<transport::Remote> remotes;
   for (const storage::InitialMember& member : initial.members) {
     remotes.push_back({.node = member.node,
@@ -100,13 +151,60 @@ absl::Status ClusterNode::Enter(storage::Store& store,
   }
   transport_->SetNodes(std::move(remotes));
   routes_.SetPartitions(initial.partitions);
-  return CreateMissing(InitialPartitions(initial, store.identity()), store);
+  RETURN_IF_ERROR(
+      CreateMissing(InitialPartitions(initial, store.identity()), store));
+  return OpenGroups(/*may_begin=*/false);
 }
 
-absl::StatusOr<storage::InitialCluster> ClusterNode::Await(
-    const StartHooks& hooks) {
-  return bootstrap_->Run({.force = options_.force_bootstrap}, hooks.stop,
-                         hooks.on_wait);
+absl::Status ClusterNode::EnterManaged(storage::Store& store,
+                                       const std::string& peer_address,
+                                       const std::string& client_address) {
+  store_ = &store;
+  KnownNode self{.node = store.identity().node,
+                 .incarnation = store.identity().incarnation,
+                 .peer_address = peer_address};
+  if (store.initial_cluster().has_value()) {
+    // Its own word, and nobody else's.
+    self.peer_address = store.initial_cluster()->members.front().peer_address;
+  }
+  if (!options_.advertise_peer.empty()) {
+    self.peer_address = options_.advertise_peer;
+  }
+  self.api_address = options_.advertise_api.empty()
+                         ? ClientAddress(client_address, self.peer_address)
+                         : options_.advertise_api;
+  if (!store.initial_cluster().has_value()) {
+    RETURN_IF_ERROR(store.SetInitialCluster(
+        {.id = ManagedClusterId(options_.cluster_name),
+         .members = {{.node = self.node,
+                      .incarnation = self.incarnation,
+                      .peer_address = self.peer_address,
+                      .api_address = self.api_address}}}));
+  }
+  GetAcquainted(SpecOf(*store.initial_cluster(), options_.cluster_name), self);
+  routes_.SetUnnumbered(kRoutesMax);
+  return OpenGroups(/*may_begin=*/true);
+}
+
+void ClusterNode::GetAcquainted(const ClusterSpec& spec, KnownNode self) {
+  const base::NodeId node = self.node;
+  book_ = std::make_unique<NodeBook>(std::move(self), base::SystemClock(),
+                                     [this] { NoteNodes(); });
+  bootstrap_ = std::make_unique<Bootstrap>(spec, node, *store_);
+  bootstrap_->Acquaint(*book_,
+                       [this](const auto& node) { return IsConnected(node); });
+  introduce_door_->Open(*bootstrap_);
+}
+
+absl::Status ClusterNode::OpenGroups(bool may_begin) {
+  ASSIGN_OR_RETURN(const auto begun,
+                   groups_.Open({.cluster = store_->initial_cluster()->id,
+                                 .node = book_->self().node,
+                                 .incarnation = book_->self().incarnation,
+                                 .api_address = book_->self().api_address,
+                                 .may_begin = may_begin},
+                                *store_));
+  return CreateMissing(begun, *store_);
 }
 
 KnownNode ClusterNode::Self() const {
@@ -130,7 +228,7 @@ KnownNode ClusterNode::Self() const {
 
 partition::Transport& ClusterNode::transport() { return *transport_; }
 
-void ClusterNode::Begin(partition::Host& host) {
+void ClusterNode::Begin(partition::Host& host, OnConnection on_connection) {
   host_ = &host;
   transport_->Start({.receiver = host,
                      .on_unknown =
@@ -140,8 +238,12 @@ void ClusterNode::Begin(partition::Host& host) {
                                          nullptr);
                          },
                      .address = book_->self().peer_address,
-                     .cluster = store_->initial_cluster()->id,
-                     .routes = &routes_});
+                     .self = {.cluster = store_->initial_cluster()->id,
+                              .node = book_->self().node,
+                              .incarnation = book_->self().incarnation},
+                     .routes = &routes_,
+                     .on_connection = std::move(on_connection)});
+  groups_.Begin(host);
 }
 
 // --- Whom it knows ----------------------------------------------------------
@@ -150,7 +252,7 @@ void ClusterNode::MeetOthers() {
   introductions_ = std::make_unique<Introductions>(
       Introductions::Options{.cluster = store_->initial_cluster()->id,
                              .cluster_name = options_.cluster_name},
-      *book_, worker_);
+      *book_, threads_.worker);
   introductions_->Start([this] { return NamedAddresses(); },
                         [this] {
                           NoteNodes();
@@ -158,7 +260,7 @@ void ClusterNode::MeetOthers() {
                         });
   if (!options_.balance_leaders) return;
   balancer_ = std::make_unique<LeaderBalancer>([this] { return host_->All(); },
-                                               worker_);
+                                               threads_.worker);
   balancer_->Start();
 }
 
@@ -288,6 +390,7 @@ void ClusterNode::HandOver(uint64_t timeout_ns) {
 
 void ClusterNode::Stop() {
   if (balancer_ != nullptr) balancer_->Stop();
+  groups_.Stop();
   if (introductions_ != nullptr) introductions_->Stop();
   if (transport_ != nullptr) transport_->Stop();
   peer_server_ = nullptr;  // Before the services that it has.
@@ -297,9 +400,16 @@ void ClusterNode::Stop() {
 
 void ClusterNode::Describe(
     ::multiraft::admin::v1::StatusResponse& response) const {
-  if (!store_->initial_cluster().has_value()) return;
+  if (store_ == nullptr || !store_->initial_cluster().has_value()) return;
   response.set_cluster(store_->initial_cluster()->id);
-  response.set_partition_count(store_->initial_cluster()->partitions);
+  response.set_partition_count(options_.managed
+                                   ? routes_.Highest().value()
+                                   : store_->initial_cluster()->partitions);
+  for (const auto& [id, waits_for] : groups_.founder().waiting()) {
+    auto& waiting = *response.add_waiting();
+    waiting.set_partition_id(id.value());
+    waiting.set_waits_for(waits_for);
+  }
   for (const NodeBook::Heard& heard : book_->All()) {
     auto& one = *response.add_nodes();
     one.set_node_id(heard.node.node.value());

@@ -2,9 +2,12 @@
 // and where they are, what carries messages to them, and who leads what.
 //
 //   AskToJoin (a node that joins, before anything is on disk)
-//   -> Enter: listens for the others, learns how the cluster began, makes what
-//      partitions follow from that -> Begin: they are open -> MeetOthers
-//   -> HandOver -> Stop
+//   -> Listen: the others can ask -> Enter: it is known how the cluster began,
+//      and what partitions follow from that is made -> Begin: they are open
+//   -> MeetOthers -> HandOver -> Stop
+//
+// Of a managed cluster nothing begins by itself: a node listens, and enters
+// when a controller first gives it a group, or if it had one before.
 //
 // Thread-safe where a method says so; the others are the server's, in the order
 // above.
@@ -15,6 +18,7 @@
 #include <grpcpp/impl/service_type.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +35,7 @@
 #include "partition/transport.h"
 #include "server/cluster/bootstrap.h"
 #include "server/cluster/cluster_spec.h"
+#include "server/cluster/groups.h"
 #include "server/cluster/introductions.h"
 #include "server/cluster/leader_balancer.h"
 #include "server/cluster/node_book.h"
@@ -46,10 +51,13 @@ namespace server::cluster {
 
 class ClusterNode {
  public:
-  // `timer` runs the transport's waits, `worker` what takes longer. All outlive
-  // this.
-  ClusterNode(const Options& options, partition::Executor& timer,
-              partition::Executor& worker);
+  // All outlive this.
+  struct Threads {
+    partition::Executor& timer;   // The transport's waits.
+    partition::Executor& worker;  // What takes longer.
+    partition::Executor& loader;  // What waits for the disk.
+  };
+  ClusterNode(const Options& options, const Threads& threads);
   ~ClusterNode();
 
   // Of a node that joins: learns how the cluster began.
@@ -59,18 +67,31 @@ class ClusterNode {
     return invitation_;
   }
 
-  // Listens for the other nodes with `services` beside its own, which outlive
-  // this, and waits until it is known how the cluster began. Then all that
-  // follows from that is in `store`, which outlives this, too.
-  absl::Status Enter(storage::Store& store,
-                     const std::vector<grpc::Service*>& services,
-                     const StartHooks& hooks);
+  // Listens for the other nodes, with `services` beside its own, which outlive
+  // this.
+  absl::Status Listen(const std::vector<grpc::Service*>& services);
+  // "127.0.0.1:5679", with the port that was taken. REQUIRES: it listens.
+  const std::string& peer_address() const { return peer_server_->address(); }
 
-  // REQUIRES: entered.
+  // Waits until it is known how the cluster began. Then all that follows from
+  // that is in `store`, which outlives this. REQUIRES: it listens.
+  absl::Status Enter(storage::Store& store, const StartHooks& hooks);
+
+  // As Enter, for a node of a managed cluster, where other nodes reach this one
+  // at `peer_address` (empty: where they did before), and clients at
+  // `client_address`, if that is an address.
+  absl::Status EnterManaged(storage::Store& store,
+                            const std::string& peer_address,
+                            const std::string& client_address);
+
+  // REQUIRES: it listens.
   partition::Transport& transport();
 
   // The partitions, in a `host` that outlives this, take messages from now on.
-  void Begin(partition::Host& host);
+  // `on_connection` as in transport::GrpcTransport::Sink.
+  using OnConnection = std::function<void(
+      const std::string& address, bool carries_images, bool established)>;
+  void Begin(partition::Host& host, OnConnection on_connection);
 
   // Learns of the other nodes, tells them of this one, and spreads leaders,
   // from now on. REQUIRES: the host has started.
@@ -81,6 +102,9 @@ class ClusterNode {
 
   // Who leads what, as far as is known. Lives as long as this.
   transport::Routes& routes() { return routes_; }
+
+  // What controllers may do. REQUIRES, on the loader: begun.
+  Groups& groups() { return groups_; }
 
   // Every partition of the cluster is here, or somebody is known to lead it.
   bool AllAreReached() const;
@@ -105,10 +129,13 @@ class ClusterNode {
   void Stop();
 
  private:
+  class IntroduceDoor;
+
+  // Knows of itself and of the others from now on, and answers them.
+  void GetAcquainted(const ClusterSpec& spec, KnownNode self);
   // This node, as others are to know it.
   KnownNode Self() const;
-  // Waits for the beginning of a cluster that `spec` describes.
-  absl::StatusOr<storage::InitialCluster> Await(const StartHooks& hooks);
+  absl::Status OpenGroups(bool may_begin);
   // Of the members of what is led here: where they say that they are.
   void CorrectAddresses();
   // Tells the transport who is there.
@@ -118,8 +145,7 @@ class ClusterNode {
   std::vector<std::string> NamedAddresses() const;
 
   const Options options_;
-  partition::Executor& timer_;
-  partition::Executor& worker_;
+  const Threads threads_;
 
   std::optional<storage::InitialCluster> invitation_;  // See AskToJoin.
   storage::Store* store_ = nullptr;                    // Once entered.
@@ -127,9 +153,11 @@ class ClusterNode {
 
   // In the order in which they use each other.
   transport::Routes routes_;
+  Groups groups_;
   std::unique_ptr<transport::GrpcTransport> transport_;
   std::unique_ptr<NodeBook> book_;
   std::unique_ptr<Bootstrap> bootstrap_;
+  const std::unique_ptr<IntroduceDoor> introduce_door_;
   std::unique_ptr<transport::PeerServer> peer_server_;
   std::unique_ptr<Introductions> introductions_;
   std::unique_ptr<LeaderBalancer> balancer_;

@@ -10,7 +10,7 @@ Forwarder::Forwarder(transport::Routes& routes, base::NodeId self,
                      partition::Executor& timer, base::Clock& clock,
                      const OutboundCalls::Bounds& bounds)
     : routes_(routes),
-      self_(self),
+      self_(self.value()),
       timer_(timer),
       clock_(clock),
       calls_(routes, bounds) {}
@@ -18,7 +18,8 @@ Forwarder::Forwarder(transport::Routes& routes, base::NodeId self,
 std::optional<transport::Route> Forwarder::Elsewhere(
     base::PartitionId partition) const {
   std::optional<transport::Route> route = routes_.Find(partition);
-  if (route.has_value() && route->node == self_) return std::nullopt;
+  if (route.has_value() && route->node.value() == self_.load())
+    return std::nullopt;
   return route;
 }
 

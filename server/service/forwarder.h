@@ -12,7 +12,9 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -36,6 +38,9 @@ class Forwarder {
             partition::Executor& timer, base::Clock& clock,
             const OutboundCalls::Bounds& bounds);
 
+  // Where that was not known before. Thread-safe.
+  void SetSelf(base::NodeId self) { self_.store(self.value()); }
+
   // The leader's node, if it is known and another one.
   std::optional<transport::Route> Elsewhere(base::PartitionId partition) const;
 
@@ -58,7 +63,7 @@ class Forwarder {
 
  private:
   transport::Routes& routes_;
-  const base::NodeId self_;
+  std::atomic<uint32_t> self_;
   partition::Executor& timer_;
   base::Clock& clock_;
   OutboundCalls calls_;

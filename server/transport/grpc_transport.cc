@@ -147,7 +147,12 @@ void GrpcTransport::Impl::Start(Sink sink) {
     base::MutexLock lock(mu_);
     CHECK(!sink_.has_value());
     shared_->address = sink.address;
-    if (!sink.cluster.empty()) shared_->self.cluster = sink.cluster;
+    if (!sink.self.cluster.empty()) shared_->self.cluster = sink.self.cluster;
+    if (sink.self.node != base::NodeId{}) {
+      shared_->self.node = sink.self.node;
+      shared_->self.incarnation = sink.self.incarnation;
+    }
+    shared_->on_connection = sink.on_connection;
     if (sink.routes != nullptr) {
       shared_->greeting = [routes = sink.routes, self = shared_->self.node] {
         return routes->FrameOf(self);

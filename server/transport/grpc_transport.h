@@ -70,11 +70,18 @@ class GrpcTransport final : public partition::Transport {
     std::function<void(const UnknownReplica&)> on_unknown;
     // Where others reach this node's peer API.
     std::string address;
-    // The cluster's id, where it was not known before.
-    std::string cluster;
+    // Who this node is, where that was not known before; a node 0 and an empty
+    // cluster are not.
+    Self self;
     // Learns what others tell, and what it knows of this node's own leaders is
     // told to each. May be null; else lives as long as the transport.
     Routes* routes = nullptr;
+    // A stream to `address` opened, the control stream or that for images; or
+    // it broke, or cannot be opened for a new reason. From gRPC's threads; must
+    // not block. May be null.
+    std::function<void(const std::string& address, bool carries_images,
+                       bool established)>
+        on_connection;
   };
   // Opens streams and takes what arrives. Once.
   void Start(Sink sink);

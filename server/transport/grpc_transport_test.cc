@@ -127,14 +127,23 @@ class Node {
   }
 
   void Start() {
-    transport_->Start({.receiver = receiver_,
-                       .on_unknown =
-                           [this](const UnknownReplica& unknown) {
-                             base::MutexLock lock(mu_);
-                             unknown_.push_back(unknown);
-                           },
-                       .address = address_,
-                       .routes = &routes_});
+    transport_->Start(
+        {.receiver = receiver_,
+         .on_unknown =
+             [this](const UnknownReplica& unknown) {
+               base::MutexLock lock(mu_);
+               unknown_.push_back(unknown);
+             },
+         .address = address_,
+         .self = self_,
+         .routes = &routes_,
+         .on_connection =
+             [this](const std::string& address, bool images, bool established) {
+               base::MutexLock lock(mu_);
+               connections_.push_back(
+                   absl::StrCat(address, images ? " images" : "",
+                                established ? " established" : " failed"));
+             }});
   }
   void Stop() {
     if (transport_ == nullptr) return;
@@ -182,6 +191,11 @@ class Node {
     return unknown_;
   }
   const std::string& address() const { return address_; }
+  // As those who watch are told of them.
+  std::vector<std::string> connections() {
+    base::MutexLock lock(mu_);
+    return connections_;
+  }
 
   // Why the only peer cannot be reached.
   std::string problem() {
@@ -192,7 +206,8 @@ class Node {
 
  private:
   void Listen(const std::string& address) {
-    transport_ = std::make_unique<GrpcTransport>(options_, self_, timer_,
+    // Who it is it learns at the start.
+    transport_ = std::make_unique<GrpcTransport>(options_, Self{}, timer_,
                                                  base::SystemClock());
     auto server =
         PeerServer::Start(address, options_, {&transport_->service()});
@@ -212,6 +227,7 @@ class Node {
 
   base::Mutex mu_;
   std::vector<UnknownReplica> unknown_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> connections_ ABSL_GUARDED_BY(mu_);
 };
 
 // Replica n of kPartition is on node n.
@@ -309,6 +325,33 @@ TEST(GrpcTransportTest, HeartbeatsOfOneTickShareAFewFrames) {
   const uint64_t frames = a.transport().counters().frames_sent - before;
   RecordProperty("frames", static_cast<int>(frames));
   EXPECT_LE(frames, 100u);
+}
+
+TEST(GrpcTransportTest, ConnectionsThatComeAndGoAreTold) {
+  Node a(1, {.backoff_ns_max = 50'000'000}), b(2);
+  Meet({&a, &b});
+  StartAll({&a, &b});
+  const std::string there = b.address();
+  ASSERT_TRUE(WaitUntil([&] { return !a.connections().empty(); }));
+  EXPECT_THAT(a.connections(), testing::ElementsAre(there + " established"));
+  // Opened when it is needed.
+  a.transport().SendImage(
+      kPartition,
+      partition::ImageRequest{.from = ReplicaId{1}, .to = ReplicaId{2}});
+  ASSERT_TRUE(WaitUntil([&] { return a.connections().size() == 2; }));
+  EXPECT_EQ(a.connections()[1], there + " images established");
+
+  b.Stop();
+  // The same reason is told once, however often it is tried.
+  const auto failures = [&](const std::string& what) {
+    const std::vector<std::string> all = a.connections();
+    return std::count(all.begin(), all.end(), there + what);
+  };
+  ASSERT_TRUE(WaitUntil([&] {
+    return failures(" failed") > 0 && failures(" images failed") > 0 &&
+           a.transport().counters().streams_failed > 20;
+  }));
+  EXPECT_LT(failures(" failed"), 5);
 }
 
 TEST(GrpcTransportTest, APeerThatRestartsIsFoundAgain) {

@@ -187,9 +187,19 @@ void Lane::OpenTimeout(uint64_t generation) {
   if (call_ != nullptr) call_->Cancel();
 }
 
+void Lane::TellConnection(bool established) const {
+  if (shared_->on_connection == nullptr || kind_ == v1::STREAM_APPEND) return;
+  shared_->on_connection(remote_.address, kind_ == v1::STREAM_IMAGE,
+                         established);
+}
+
 void Lane::OnWelcome(Outbound& call) {
+  if (Opened(call)) TellConnection(/*established=*/true);
+}
+
+bool Lane::Opened(Outbound& call) {
   base::MutexLock lock(mu_);
-  if (call_ != &call || phase_ != Phase::kOpening) return;
+  if (call_ != &call || phase_ != Phase::kOpening) return false;
   phase_ = Phase::kOpen;
   welcomed_ = true;
   backoff_ns_ = shared_->options.backoff_ns_min;
@@ -207,6 +217,7 @@ void Lane::OnWelcome(Outbound& call) {
     }
   }
   WriteLocked();
+  return true;
 }
 
 void Lane::WriteLocked() {
@@ -260,6 +271,7 @@ void Lane::OnBroken(Outbound& call) {
 void Lane::OnEnded(std::shared_ptr<grpc::Channel> channel,
                    const absl::Status& status) {
   shared_->channels.Add(std::move(channel));
+  bool is_news = false;
   {
     base::MutexLock lock(mu_);
     shared_->counters.streams_failed.fetch_add(1, std::memory_order_relaxed);
@@ -271,10 +283,12 @@ void Lane::OnEnded(std::shared_ptr<grpc::Channel> channel,
         LOG(WARNING) << "node " << remote_.node << " at " << remote_.address
                      << ": the " << KindName(kind_) << " stream is " << problem;
         problem_ = std::move(problem);
+        is_news = true;
       }
       WaitLocked();
     }
   }
+  if (is_news) TellConnection(/*established=*/false);
   shared_->calls.Leave();
 }
 

@@ -57,6 +57,10 @@ struct LaneShared {
   std::string address;
   // The first frame of each control stream; may be null or empty.
   std::function<std::string()> greeting;
+  // As GrpcTransport::Sink::on_connection.
+  std::function<void(const std::string& address, bool carries_images,
+                     bool established)>
+      on_connection;
 };
 
 class Lane final : public OutboundOwner,
@@ -109,6 +113,12 @@ class Lane final : public OutboundOwner,
   void OnBroken(Outbound& call) override;
   void OnEnded(std::shared_ptr<grpc::Channel> channel,
                const absl::Status& status) override;
+
+  // For those who watch. Append streams come and go with the control stream,
+  // and are not told.
+  void TellConnection(bool established) const;
+  // False: that call is over.
+  bool Opened(Outbound& call) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Room for `size` more bytes, or null: dropped.
   std::string* RoomLocked(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -23,6 +23,11 @@ void Routes::SetPartitions(uint32_t count) {
   partitions_ = count;
 }
 
+void Routes::SetUnnumbered(size_t routes_max) {
+  base::MutexLock lock(mu_);
+  unnumbered_max_ = routes_max;
+}
+
 void Routes::Learn(Route route) {
   base::MutexLock lock(mu_);
   LearnLocked(std::move(route));
@@ -33,12 +38,18 @@ void Routes::LearnLocked(Route route) {
   if (route.term >= known.term) known = std::move(route);
 }
 
+bool Routes::IsPossibleLocked(base::PartitionId partition) const {
+  if (partition == base::PartitionId{}) return false;
+  if (unnumbered_max_ == 0) return partition.value() <= partitions_;
+  return routes_.size() < unnumbered_max_ || routes_.contains(partition);
+}
+
 void Routes::Learn(const v1::Frame& frame, base::NodeId teller) {
   base::MutexLock lock(mu_);
   for (const v1::Route& route : frame.routes()) {
     if (route.leader() == 0 || route.peer_address().empty()) continue;
     if (route.node() != teller.value()) continue;
-    if (route.partition() == 0 || route.partition() > partitions_) continue;
+    if (!IsPossibleLocked(base::PartitionId(route.partition()))) continue;
     LearnLocked({.partition = base::PartitionId(route.partition()),
                  .term = raft::Term(route.term()),
                  .leader = raft::ReplicaId(route.leader()),
@@ -66,6 +77,11 @@ std::optional<Route> Routes::Find(base::PartitionId partition) const {
   const auto found = routes_.find(partition);
   if (found == routes_.end()) return std::nullopt;
   return found->second;
+}
+
+base::PartitionId Routes::Highest() const {
+  base::MutexLock lock(mu_);
+  return routes_.empty() ? base::PartitionId{} : routes_.rbegin()->first;
 }
 
 std::string Routes::FrameOf(base::NodeId node) const {

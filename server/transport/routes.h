@@ -11,6 +11,7 @@
 #ifndef SERVER_TRANSPORT_ROUTES_H_
 #define SERVER_TRANSPORT_ROUTES_H_
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -41,6 +42,9 @@ class Routes {
   // nodes are not believed.
   void SetPartitions(uint32_t count) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Or nobody knows how many there are: then any, but no more than so many.
+  void SetUnnumbered(size_t routes_max) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Keeps `route`, which a replica here knows, unless a newer term is known.
   void Learn(Route route) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -54,6 +58,9 @@ class Routes {
   std::optional<Route> Find(base::PartitionId partition) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The highest one with a leader that is known; 0: there is none.
+  base::PartitionId Highest() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // A Frame with the routes whose leader is on `node`; empty if there are none.
   std::string FrameOf(base::NodeId node) const ABSL_LOCKS_EXCLUDED(mu_);
   static std::string FrameOf(const Route& route);
@@ -65,9 +72,13 @@ class Routes {
 
  private:
   void LearnLocked(Route route) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // There may be such a partition.
+  bool IsPossibleLocked(base::PartitionId partition) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable base::Mutex mu_;
   uint32_t partitions_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t unnumbered_max_ ABSL_GUARDED_BY(mu_) = 0;  // 0: they are numbered.
   std::map<base::PartitionId, Route> routes_ ABSL_GUARDED_BY(mu_);
 };
 

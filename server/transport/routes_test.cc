@@ -98,5 +98,29 @@ TEST(RoutesTest, ARouteWhoseNodeDoesNotLeadIsDropped) {
   EXPECT_EQ(NodeOf(routes), 2u);
 }
 
+// Of a cluster that a controller extends as it likes.
+TEST(RoutesTest, AnyPartitionIsPossibleUntilThereAreTooMany) {
+  Routes routes;
+  routes.SetUnnumbered(2);
+  const auto tell = [&](uint32_t partition) {
+    multiraft::peer::v1::Frame frame;
+    multiraft::peer::v1::Route& route = *frame.add_routes();
+    route.set_partition(partition);
+    route.set_term(1);
+    route.set_leader(1);
+    route.set_node(1);
+    route.set_peer_address("p:1");
+    routes.Learn(frame, base::NodeId{1});
+    return routes.Find(base::PartitionId{partition}).has_value();
+  };
+  EXPECT_FALSE(tell(0));
+  EXPECT_EQ(routes.Highest(), base::PartitionId{0});
+  EXPECT_TRUE(tell(70'000));
+  EXPECT_TRUE(tell(5));
+  EXPECT_TRUE(tell(5));
+  EXPECT_FALSE(tell(6));
+  EXPECT_EQ(routes.Highest(), base::PartitionId{70'000});
+}
+
 }  // namespace
 }  // namespace server::transport

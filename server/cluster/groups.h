@@ -1,0 +1,81 @@
+// Groups is what a controller may do with the partitions of this node:
+// bootstrap, join and leave them (atomix.multiraft.v1.Node).
+//
+// Everything runs on the loader; what is asked for may be done much later.
+
+#ifndef SERVER_CLUSTER_GROUPS_H_
+#define SERVER_CLUSTER_GROUPS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "partition/executor.h"
+#include "partition/host.h"
+#include "raft/configuration.h"
+#include "server/cluster/founder.h"
+#include "server/cluster/peer_calls.h"
+#include "server/transport/routes.h"
+#include "storage/group.h"
+#include "storage/store.h"
+
+namespace server::cluster {
+
+class Groups {
+ public:
+  // They outlive this.
+  Groups(partition::Executor& loader, const transport::Routes& routes);
+
+  // Answers the other nodes, on the peer port, from the beginning.
+  Founder& founder() { return founder_; }
+  const Founder& founder() const { return founder_; }
+
+  // As Founder::Open and Founder::Begin.
+  absl::StatusOr<std::map<base::PartitionId, raft::Configuration>> Open(
+      Founder::Self self, storage::Store& store);
+  void Begin(partition::Host& host);
+
+  using Done = absl::AnyInvocable<void(absl::Status) &&>;
+
+  // See Founder::Bootstrap.
+  void Bootstrap(storage::Group group, Done done);
+
+  // Has the leader of a group that exists, which it looks for at the other
+  // members, make this node a member; OK when that is so, and the replica has
+  // caught up (an observer's: is here). FailedPrecondition: they refuse, or
+  // this node is another member.
+  void Join(storage::Group group, Done done);
+
+  // Has this node's replica removed from the group; OK when the others go on
+  // without it, and its data here is going. Also if it left before.
+  // NotFound: this node never had one. FailedPrecondition: it is the last one.
+  void Leave(base::PartitionId id, Done done);
+
+  // Nothing is called any more when this returns. May be called again.
+  void Stop() { calls_.Stop(); }
+
+ private:
+  void LeaveAs(base::PartitionId id, const raft::Configuration& configuration,
+               Done done);
+  // Completes when the replica is here or not, as `is_here` says, or at the
+  // latest in a few seconds: what the group decided comes by itself.
+  void Await(base::PartitionId id, bool is_here, int64_t until_ns, Done done);
+
+  partition::Executor& loader_;
+  const transport::Routes& routes_;
+
+  PeerCalls calls_;
+  Founder founder_;
+  base::NodeId self_;                // Once open.
+  storage::Store* store_ = nullptr;  // Once open.
+  partition::Host* host_ = nullptr;  // Once begun.
+};
+
+}  // namespace server::cluster
+
+#endif  // SERVER_CLUSTER_GROUPS_H_
