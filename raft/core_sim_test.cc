@@ -131,8 +131,8 @@ class Simulation {
       // A replica newer than the image waits for the next one.
       if (round % 50 == 49) {
         group_.Compact(leader, group_.disk(leader).last_index());
-        RetireStrangers(leader);
       }
+      if (round % 50 == 25) TellStrangers(leader);
       if (round % 20 == 10) {
         (void)group_.Propose(leader, "last");
         group_.Settle();
@@ -271,7 +271,10 @@ class Simulation {
     const auto index =
         group_.ProposeConfChange(leader, TestConfiguration(voters, learners));
     reached_.changes += index.ok();
-    if (index.ok() && joins) group_.Add(fresh, initial_);
+    // Some have heard no more than that they are to be there.
+    if (index.ok() && joins) {
+      group_.Add(fresh, random_.OneIn(2) ? initial_ : Configuration());
+    }
   }
 
   void Calm() {
@@ -282,16 +285,22 @@ class Simulation {
     group_.Settle();
   }
 
-  // Who was removed, and may not know it, is switched off by its operator.
-  void RetireStrangers(ReplicaId leader) {
-    if (!group_.raft(leader).committed_in_term()) return;
-    const Configuration& configuration = group_.raft(leader).configuration();
-    if (configuration.is_joint()) return;
+  // The owner of who was removed hears elsewhere who leads: all the members
+  // that it knew may be gone.
+  void TellStrangers(ReplicaId leader) {
     for (const ReplicaId id : group_.replicas()) {
-      if (configuration.FindMember(id) == nullptr && group_.is_up(id)) {
-        group_.Crash(id);
+      if (id != leader) group_.raft(id).HearOf(leader);
+    }
+  }
+
+  // And whoever was removed is told so.
+  bool StrangersAreTold(const Configuration& configuration) {
+    for (const ReplicaId id : group_.replicas()) {
+      if (configuration.FindMember(id) == nullptr && !group_.node(id).removed) {
+        return false;
       }
     }
+    return true;
   }
 
   bool HasConverged(ReplicaId leader) {
@@ -299,7 +308,8 @@ class Simulation {
     const Configuration& configuration = raft.configuration();
     if (raft.role() != Role::kLeader || configuration.is_joint() ||
         raft.commit_index() != raft.last_index() ||
-        raft.commit_index() != group_.invariants().commit_index()) {
+        raft.commit_index() != group_.invariants().commit_index() ||
+        !StrangersAreTold(configuration)) {
       return false;
     }
     for (const ReplicaId id : ReplicasOf(configuration)) {

@@ -22,14 +22,22 @@ void Raft::Impl::TickFollower() {
   ++election_elapsed_;
   if (election_elapsed_ < election_timeout_) return;
   ++timeouts_alone_;
+  const bool asks = !removed_ && !is_installing();
   if (CanCampaign()) {
     Campaign();
   } else {
     // Whoever may not campaign still notices that the leader is gone.
     BecomeFollower(term_, ReplicaId{0});
     ResetElectionTimer();
-    if (!removed_ && !is_installing()) AskForVotes();
+    if (asks) AskForVotes();
   }
+  if (asks && guide_ != ReplicaId{0} && !is_leader()) Ask(guide_);
+}
+
+void Raft::Impl::HearOf(ReplicaId leader) {
+  guide_ = leader == config_.self || configuration().IsVoter(leader)
+               ? ReplicaId{0}
+               : leader;
 }
 
 // A voter of less than the highest priority waits longer, so that it wins only
@@ -133,11 +141,14 @@ void Raft::Impl::BecomePreCandidate() {
 // was removed is told so in no other way.
 void Raft::Impl::AskForVotes() {
   for (const ReplicaId voter : VotersOf(configuration())) {
-    if (voter == config_.self) continue;
-    Send(voter, PreVote{.last_index = log_.last().index,
-                        .last_term = log_.last().term});
-    out_.messages.back().term = term_ + 1;
+    if (voter != config_.self) Ask(voter);
   }
+}
+
+void Raft::Impl::Ask(ReplicaId voter) {
+  Send(voter,
+       PreVote{.last_index = log_.last().index, .last_term = log_.last().term});
+  out_.messages.back().term = term_ + 1;
 }
 
 void Raft::Impl::BecomeCandidate(bool transfer) {
@@ -264,6 +275,7 @@ void Raft::Impl::FollowLeader(ReplicaId leader) {
     BecomeFollower(term_, leader);
   }
   election_elapsed_ = 0;
+  HearOf(leader);
   timeouts_alone_ = 0;
 }
 

@@ -15,7 +15,9 @@
 // Commands; every replica is named by its number:
 //
 //   group voters=1,2,3 [learners=4] [election_ticks=10] [...]   a new group
-//   add 5                        an empty replica, for a later confchange
+//   add 5 [empty]                a replica that begins as the others did, or
+//                                knows nobody, for a later confchange
+//   hear 3 1                     replica 3 hears that 1 leads
 //   campaign 1 | tick 1 [n] | propose 1 a b c | read 1 <context>
 //   confchange 1 voters=1,2,4 [learners=5] | transfer 1 2
 //   ready 1                      takes one Ready and prints it
@@ -99,7 +101,13 @@ class Interaction {
     const std::string& name = words_[0];
     if (name == "group") return NewGroup();
     CHECK(group_ != nullptr) << "no group yet";
-    if (name == "add") return group_->Add(Self(), initial_);
+    if (name == "add") {
+      const bool empty = words_.size() > 2 && words_[2] == "empty";
+      return group_->Add(Self(), empty ? Configuration() : initial_);
+    }
+    if (name == "hear") {
+      return group_->raft(Self()).HearOf(ReplicaId{Number(words_.at(2))});
+    }
     if (name == "campaign") return group_->Campaign(Self());
     if (name == "tick") return group_->Tick(Self(), static_cast<int>(Count(2)));
     if (name == "propose") return Propose();

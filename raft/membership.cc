@@ -99,11 +99,16 @@ bool Raft::Impl::IsRemoved(ReplicaId replica) const {
          !committed.members.empty();
 }
 
-// Believed only from a voter that this replica knows, about a configuration
-// that it does not: nothing it has seen contradicts that.
+// Believed only from somebody who was asked, about a configuration that is
+// newer than all that this replica knows to be committed: nothing contradicts
+// that. What its log has behind that may be this very configuration, or one
+// that came to nothing. While it knows none at all, the entry that adds it
+// comes first.
 void Raft::Impl::Handle(ReplicaId from, Term, Removed& notice) {
-  if (!configuration().IsVoter(from) ||
-      notice.index <= configurations_.current_index()) {
+  if (!configuration().IsVoter(from) && from != guide_) return;
+  if (notice.index <= configurations_.IndexAt(log_.commit_index())) return;
+  if (configuration().members.empty() &&
+      notice.index.value() < config_.self.value()) {
     return;
   }
   BecomeFollower(term_, ReplicaId{0});

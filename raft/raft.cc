@@ -83,6 +83,7 @@ Raft::~Raft() = default;
 void Raft::Tick(uint64_t elapsed_ns) { impl_->Tick(elapsed_ns); }
 void Raft::AdvanceTime(uint64_t elapsed_ns) { impl_->AdvanceTime(elapsed_ns); }
 void Raft::Step(Message message) { impl_->Step(std::move(message)); }
+void Raft::HearOf(ReplicaId leader) { impl_->HearOf(leader); }
 void Raft::Campaign() { impl_->Campaign(); }
 absl::StatusOr<Index> Raft::Propose(std::vector<Proposal> proposals) {
   return impl_->Propose(std::move(proposals));

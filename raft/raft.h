@@ -115,6 +115,11 @@ class Raft {
   // term are dropped (P5).
   void Step(Message message);
 
+  // Its owner hears elsewhere that `leader` leads. If that is nobody that this
+  // replica knows, it is asked, too, as long as no leader is heard from: those
+  // it knows may all be gone, and this replica removed (Removed).
+  void HearOf(ReplicaId leader);
+
   // Starts an election now, without waiting for the timer. A sole voter with
   // nothing to ask becomes leader as soon as its vote is durable.
   void Campaign();

@@ -47,6 +47,7 @@ class Raft::Impl {
   void Tick(uint64_t elapsed_ns);
   void AdvanceTime(uint64_t elapsed_ns);
   void Step(Message message);
+  void HearOf(ReplicaId leader);
   void Campaign();
   absl::StatusOr<Index> Propose(std::vector<Proposal> proposals);
   absl::Status CanPropose(size_t count, uint64_t bytes) const;
@@ -111,6 +112,7 @@ class Raft::Impl {
   void BecomeFollower(Term term, ReplicaId leader);
   void BecomePreCandidate();
   void AskForVotes();
+  void Ask(ReplicaId voter);
   void BecomeCandidate(bool transfer);
   void BecomeLeader();
   void FollowLeader(ReplicaId leader);
@@ -190,9 +192,12 @@ class Raft::Impl {
   ReplicaId leader_;
   uint32_t election_elapsed_ = 0;  // Leader: since the last check quorum.
   uint32_t election_timeout_ = 0;
-  uint32_t timeouts_alone_ = 0;      // In a row, without a leader.
-  bool passive_ = false;             // Does not stand.
-  bool removed_ = false;             // Nor does this one, ever.
+  uint32_t timeouts_alone_ = 0;  // In a row, without a leader.
+  bool passive_ = false;         // Does not stand.
+  bool removed_ = false;         // Nor does this one, ever.
+  // Asked beside the voters, who does not include it: a leader that was heard
+  // from while this replica knew nobody, or that its owner heard of. 0: none.
+  ReplicaId guide_;
   bool learner_waits_ = false;       // A leader's, for its entry's commit.
   std::map<ReplicaId, bool> votes_;  // Candidates only; own once durable.
   FollowerReads follower_reads_;

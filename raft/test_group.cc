@@ -86,6 +86,7 @@ bool TestGroup::TakeReady(ReplicaId self) {
   if (ready.snapshot_install.has_value()) {
     node.install = std::move(ready.snapshot_install);
   }
+  if (ready.removed) node.removed = true;
   AfterStep(self);
   return true;
 }

@@ -60,6 +60,7 @@ class TestGroup {
     std::vector<FetchRequest> fetches;
     std::optional<SnapshotInstall> install;  // The image it is to receive.
     std::vector<ReadState> reads;            // Answers, for the test to take.
+    bool removed = false;                    // It said so, in any life.
     Index applied;                           // By the state machine.
     std::vector<std::string> log;            // Of commands applied, in order.
   };
