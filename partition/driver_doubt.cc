@@ -105,6 +105,7 @@ void Driver::Pause(PauseReason reason, std::string why) {
   image_sender_.EndAll();
   replayer_.Stop();
   RefuseAll();
+  member_changes_.EndAll(standing_.WhyNotReading(Outcome::kUnknown).status);
   // It leads, perhaps: somebody else should, at once.
   if (core_->role() == raft::Role::kLeader) transfers_.GiveUp(*core_);
 }

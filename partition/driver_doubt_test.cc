@@ -82,5 +82,23 @@ TEST_F(DriverDoubtTest, NoSessionExpiresWhileALoneReplicaServesNothing) {
   EXPECT_EQ(Status().counts.sessions, 0u);
 }
 
+TEST_F(DriverDoubtTest, AReplicaThatServesNothingTakesNoChangeOfMembers) {
+  Open({2});
+  partition_->Stop(StopReason::kShutdown);
+  Run();
+  Open(Quarantined(1'000));
+  ASSERT_EQ(Status().soft_state.role, raft::Role::kLeader);
+  std::optional<absl::Status> ended;
+  partition_->ChangeMembers(
+      {.kind = MemberChange::Kind::kAdd,
+       .member = {.node = base::NodeId{3}, .peer_address = "peer:3"}},
+      [&](absl::StatusOr<raft::Configuration> result) {
+        ended = result.status();
+      });
+  Run();
+  ASSERT_TRUE(ended.has_value());
+  EXPECT_TRUE(absl::IsUnavailable(*ended)) << *ended;
+}
+
 }  // namespace
 }  // namespace partition

@@ -16,7 +16,8 @@ MemberChanges::Limits Driver::MemberLimits() const {
 
 void Driver::ChangeMembers(MemberChange change, MembersDone done) {
   Post([this, change = std::move(change), done = std::move(done)]() mutable {
-    if (standing_.has_ended()) {
+    // Paused it would not go on with it.
+    if (!standing_.may_read()) {
       return std::move(done)(NotServing().status);
     }
     member_changes_.Begin(*core_, std::move(change), std::move(done));
