@@ -404,14 +404,15 @@ TEST_F(CliTest, ATransferIsAskedOfTheLeader) {
   // And the new one, to stay.
   EXPECT_THAT(server_.attempts("TransferLeader"), SizeIs(1));
   EXPECT_EQ(Cli("leader transfer 8 1"),
-            "multiraftctl: nobody leads partition 8\nexit 3\n");
+            "multiraftctl: nobody leads partition 8; `multiraftctl cluster "
+            "status` says why\nexit 3\n");
 }
 
 // A node alone, with partitions 1 and 2, as node 2 it knows a learner of both.
 class CliMemberTest : public CliTest {
  protected:
   CliMemberTest() {
-    multiraft::admin::v1::StatusResponse status;
+    multiraft::admin::v1::StatusResponse& status = status_;
     status.set_node_id(1);
     status.set_partition_count(2);
     for (uint32_t id = 1; id <= 2; ++id) {
@@ -436,6 +437,8 @@ class CliMemberTest : public CliTest {
     }
     server_.SetStatus(status);
   }
+
+  multiraft::admin::v1::StatusResponse status_;
 };
 
 TEST_F(CliMemberTest, AChangeGoesThroughAllPartitionsALineEach) {
@@ -473,6 +476,51 @@ TEST_F(CliMemberTest, ARefusalStopsOnlyItsPartition) {
       "the same command goes on\nexit 1\n");
 }
 
+// Its replicas may all be on nodes that do not answer.
+TEST_F(CliMemberTest, APartitionThatNobodyTellsOfIsNotTakenForDone) {
+  multiraft::admin::v1::StatusResponse status = status_;
+  status.set_partition_count(5);
+  server_.SetStatus(status);
+  const auto unseen = [](int id) {
+    return HasSubstr(
+        absl::StrCat("partition ", id, ": no node that answers has a replica"));
+  };
+  EXPECT_THAT(Cli("cluster status"),
+              AllOf(HasSubstr("has a replica of partition 3 to 5"),
+                    HasSubstr("exit 3")));
+  EXPECT_THAT(Cli("member promote 2"),
+              AllOf(unseen(3), unseen(5), HasSubstr("exit 3")));
+  EXPECT_THAT(Cli("member replace 2 4 d:1"),
+              AllOf(unseen(3), unseen(5), HasSubstr("exit 3")));
+  EXPECT_THAT(Cli("node drain 2"),
+              AllOf(unseen(3), unseen(5), HasSubstr("exit 3")));
+  EXPECT_THAT(
+      Cli("member list"),
+      AllOf(HasSubstr("replica of partition 3, 4, 5"), HasSubstr("exit 3")));
+  // Whoever leads them is asked, and says that it is so.
+  const size_t before = server_.changes().size();
+  Cli("member remove 9");
+  EXPECT_THAT(server_.changes(), SizeIs(before + 3));
+  EXPECT_EQ(server_.changes().back().partition_id(), 5u);
+}
+
+TEST_F(CliMemberTest, AServerThatGivesUpSaysWhy) {
+  server_.Inject("ChangeMembers",
+                 {.kind = Fault::Kind::kAnswer,
+                  .code = absl::StatusCode::kDeadlineExceeded,
+                  .message = "it stays a learner"},
+                 1);
+  EXPECT_THAT(Cli("member add 4 d:1 --partition=1"),
+              AllOf(HasSubstr("it stays a learner"), HasSubstr("exit 3")));
+  EXPECT_THAT(server_.attempts("ChangeMembers"), SizeIs(1));
+}
+
+TEST_F(CliMemberTest, ANodeThatIsNotThereIsNotDrained) {
+  EXPECT_THAT(Cli("node drain 22"),
+              AllOf(HasSubstr("node 22 has no replica"), HasSubstr("exit 1")));
+  EXPECT_THAT(Cli("node undrain 22"), HasSubstr("exit 1"));
+}
+
 TEST_F(CliMemberTest, WhatIsHeldBackIsResumed) {
   EXPECT_EQ(Cli("partition resume 1"),
             "partition 1: goes on with what was held back on this node\n");
@@ -505,6 +553,8 @@ TEST_F(CliMemberTest, ADrainLowersThePriorityAndHandsOver) {
   EXPECT_EQ(server_.changes()[0].update().priority(), 0u);
   EXPECT_FALSE(server_.changes()[0].update().has_peer_address());
   EXPECT_THAT(server_.attempts("TransferLeader"), SizeIs(2));
+  // The cluster is not looked at once for each partition.
+  EXPECT_THAT(server_.attempts("Status"), SizeIs(2));
 }
 
 TEST_F(CliTest, MistakesAreExplainedAndNothingIsSent) {

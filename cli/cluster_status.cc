@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -84,6 +86,23 @@ std::string PartitionsText(const ClusterView& view,
   return Table(rows);
 }
 
+// The partitions of which nobody who answers has a replica: a line for each run
+// of numbers, since there may be thousands.
+void NoteUnseen(const ClusterView& view,
+                const std::vector<PartitionView>& partitions,
+                std::vector<std::string>& problems) {
+  std::set<uint32_t> unseen = AllPartitions(view);
+  for (const PartitionView& partition : partitions) unseen.erase(partition.id);
+  for (auto id = unseen.begin(); id != unseen.end();) {
+    const uint32_t first = *id;
+    uint32_t last = first;
+    while (++id != unseen.end() && *id == last + 1) ++last;
+    problems.push_back(
+        absl::StrCat("no node that answers has a replica of partition ", first,
+                     last == first ? "" : absl::StrCat(" to ", last)));
+  }
+}
+
 // What is not as it should be, a line each.
 std::vector<std::string> Problems(
     const ClusterView& view, const std::vector<PartitionView>& partitions) {
@@ -111,6 +130,7 @@ std::vector<std::string> Problems(
     problems.push_back(
         absl::StrCat("partition ", partition.id, " has no leader"));
   }
+  NoteUnseen(view, partitions, problems);
   return problems;
 }
 

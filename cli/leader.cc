@@ -32,7 +32,8 @@ absl::Status Transfer(Run& run) {
   const LeaderView leader = FindLeader(view, partition);
   if (leader.status == nullptr) {
     return absl::UnavailableError(
-        absl::StrCat("nobody leads partition ", partition));
+        absl::StrCat("nobody leads partition ", partition,
+                     "; `multiraftctl cluster status` says why"));
   }
   ASSIGN_OR_RETURN(client::Connection * first, run.connection());
   client::ConnectionOptions options = first->options();

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/cluster.h"
 #include "cli/member_change.h"
 #include "cli/partition_view.h"
@@ -19,17 +21,22 @@ namespace admin = multiraft::admin::v1;
 
 std::string NodeName(uint32_t node) { return absl::StrCat("node ", node); }
 
-// Those of `view` that were asked for.
-absl::StatusOr<std::vector<PartitionView>> Chosen(const Run& run,
-                                                  const ClusterView& view) {
+// What was asked for, of what the cluster has.
+struct Chosen {
+  std::vector<PartitionView> seen;
+  std::vector<uint32_t> unseen;  // Nobody who answers has a replica.
+};
+
+absl::StatusOr<Chosen> Choose(const Run& run, const ClusterView& view) {
   ASSIGN_OR_RETURN(const std::vector<uint32_t> ids,
                    ChosenPartitions(run, view));
-  std::vector<PartitionView> chosen;
+  std::set<uint32_t> left(ids.begin(), ids.end());
+  Chosen chosen;
   for (PartitionView& partition : Partitions(view)) {
-    if (std::count(ids.begin(), ids.end(), partition.id) != 0) {
-      chosen.push_back(std::move(partition));
-    }
+    if (left.erase(partition.id) == 0) continue;
+    chosen.seen.push_back(std::move(partition));
   }
+  chosen.unseen.assign(left.begin(), left.end());
   return chosen;
 }
 
@@ -45,12 +52,12 @@ std::string VoteText(const admin::Member& member) {
 
 absl::Status List(Run& run) {
   ASSIGN_OR_RETURN(const ClusterView view, ViewCluster(run));
-  ASSIGN_OR_RETURN(const auto partitions, Chosen(run, view));
+  ASSIGN_OR_RETURN(const Chosen chosen, Choose(run, view));
   std::vector<std::vector<std::string>> rows = {{"PARTITION", "NODE", "REPLICA",
                                                  "VOTE", "ROLE", "BEHIND",
                                                  "SILENT", "PEER ADDRESS"}};
   Json all = Json::array();
-  for (const PartitionView& partition : partitions) {
+  for (const PartitionView& partition : chosen.seen) {
     const admin::PartitionStatus* const leader = partition.leader.status;
     for (const admin::Member& member : partition.members) {
       const uint32_t node = member.node().node_id();
@@ -88,7 +95,11 @@ absl::Status List(Run& run) {
   Json object;
   object["members"] = std::move(all);
   run.Print(Table(rows), object);
-  return absl::OkStatus();
+  if (chosen.unseen.empty()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("no node that answers has a replica of partition ",
+                   absl::StrJoin(chosen.unseen, ", "),
+                   "; see `multiraftctl cluster status`"));
 }
 
 // --- changes ----------------------------------------------------------------
@@ -121,16 +132,27 @@ absl::Status OfNode(Run& run, uint32_t node, IfNone if_none,
                     const admin::ChangeMembersRequest& request,
                     const std::string& done) {
   ASSIGN_OR_RETURN(const ClusterView view, ViewCluster(run));
-  ASSIGN_OR_RETURN(const auto partitions, Chosen(run, view));
+  ASSIGN_OR_RETURN(const Chosen chosen, Choose(run, view));
   MemberChanges changes(run);
-  bool is_member = false;
-  for (const PartitionView& partition : partitions) {
-    if (partition.MemberOn(node) == nullptr) continue;
-    is_member = true;
+  bool is_any = !chosen.unseen.empty();
+  for (const PartitionView& partition : chosen.seen) {
+    if (partition.MemberOn(node) == nullptr &&
+        (partition.leader.status != nullptr || !request.has_remove())) {
+      continue;
+    }
+    is_any = true;
     const absl::Status changed = changes.Change(partition.id, request, done);
-    if (absl::IsInvalidArgument(changed)) break;
+    if (absl::IsInvalidArgument(changed)) return changes.Result();
   }
-  if (is_member) return changes.Result();
+  for (const uint32_t id : chosen.unseen) {
+    // To remove what is not there does no harm; who knows, answers.
+    if (request.has_remove()) {
+      (void)changes.Change(id, request, done);
+    } else {
+      changes.Unseen(id);
+    }
+  }
+  if (is_any) return changes.Result();
   if (if_none == IfNone::kRefused) {
     return absl::FailedPreconditionError(absl::StrCat(
         NodeName(node),

@@ -43,16 +43,7 @@ absl::StatusOr<uint32_t> NodeOperand(const Run& run, size_t i,
 
 absl::StatusOr<std::vector<uint32_t>> ChosenPartitions(
     const Run& run, const ClusterView& view) {
-  std::set<uint32_t> all;
-  for (const PartitionView& partition : Partitions(view)) {
-    all.insert(partition.id);
-  }
-  for (const auto& [node, one] : view) {
-    if (!one.status.ok()) continue;
-    for (uint32_t i = 1; i <= one.status->partition_count(); ++i) {
-      all.insert(i);
-    }
-  }
+  std::set<uint32_t> all = AllPartitions(view);
   std::set<uint32_t> chosen;
   for (const std::string& text : run.flags().All("partition")) {
     ASSIGN_OR_RETURN(const uint64_t number, ParseUnsigned("--partition", text));
@@ -77,15 +68,16 @@ absl::StatusOr<admin::ChangeMembersResponse> MemberChanges::Ask(
     const absl::Duration left = absl::Nanoseconds(end_ns - timer.NowNanos());
     client::ConnectionOptions options = first->options();
     options.call_timeout = std::min(kSlice, left);
+    const int64_t give_up_ns =
+        timer.NowNanos() + absl::ToInt64Nanoseconds(options.call_timeout);
     client::Connection connection(std::move(options));
-    const int64_t start_ns = timer.NowNanos();
     auto response = client::ChangeMembers(connection, request);
-    const absl::Duration took = absl::Nanoseconds(timer.NowNanos() - start_ns);
     // Whoever leads goes on with it meanwhile, and asking again is safe. An
-    // answer that came before we gave up is the server's.
-    const bool gave_up =
-        absl::IsUnavailable(response.status()) ||
-        (absl::IsDeadlineExceeded(response.status()) && took >= kSlice / 2);
+    // answer that came before we gave up is the server's, which waited as long
+    // as it is worth.
+    const bool gave_up = absl::IsUnavailable(response.status()) ||
+                         (absl::IsDeadlineExceeded(response.status()) &&
+                          timer.NowNanos() >= give_up_ns);
     if (!gave_up || left <= kSlice) return response;
     Progress(request.partition_id());
   }
@@ -129,14 +121,7 @@ absl::Status MemberChanges::Change(uint32_t partition,
   object["done"] = response.ok();
   object["took_us"] = took_us;
   if (!response.ok()) {
-    failed_.push_back(response.status());
-    object["code"] = absl::StatusCodeToString(response.status().code());
-    object["error"] = std::string(response.status().message());
-    const std::string prefix = absl::StrCat("partition ", partition, ": ");
-    std::string why = OneLine(response.status().message());
-    if (why.rfind(prefix, 0) != 0) why = prefix + why;
-    run_.Print(why + "\n", object);
-    run_.out().flush();
+    Failed(partition, response.status(), std::move(object));
     return response.status();
   }
   object["members"] = Json::array();
@@ -150,6 +135,29 @@ absl::Status MemberChanges::Change(uint32_t partition,
              object);
   run_.out().flush();
   return absl::OkStatus();
+}
+
+void MemberChanges::Unseen(uint32_t partition) {
+  ++tried_;
+  Json object;
+  object["partition"] = partition;
+  object["done"] = false;
+  Failed(partition,
+         absl::UnavailableError("no node that answers has a replica of it; see "
+                                "`multiraftctl cluster status`"),
+         std::move(object));
+}
+
+void MemberChanges::Failed(uint32_t partition, const absl::Status& status,
+                           Json object) {
+  failed_.push_back(status);
+  object["code"] = absl::StatusCodeToString(status.code());
+  object["error"] = std::string(status.message());
+  const std::string prefix = absl::StrCat("partition ", partition, ": ");
+  std::string why = OneLine(status.message());
+  if (why.rfind(prefix, 0) != 0) why = prefix + why;
+  run_.Print(why + "\n", object);
+  run_.out().flush();
 }
 
 void MemberChanges::Skip(uint32_t partition, const std::string& why) {

@@ -45,12 +45,17 @@ class MemberChanges {
   // There is nothing to change.
   void Skip(uint32_t partition, const std::string& why);
 
+  // Nobody tells who takes part in it, so what there is to change cannot be
+  // told: it counts as failed.
+  void Unseen(uint32_t partition);
+
   // OK, or how many failed, and the first of them.
   absl::Status Result() const;
 
  private:
   absl::StatusOr<multiraft::admin::v1::ChangeMembersResponse> Ask(
       const multiraft::admin::v1::ChangeMembersRequest& request);
+  void Failed(uint32_t partition, const absl::Status& status, Json object);
   // Tells people what a change that takes long waits for.
   void Progress(uint32_t partition);
 

@@ -1,4 +1,5 @@
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -15,16 +16,13 @@ namespace {
 
 namespace admin = multiraft::admin::v1;
 
-// Hands over what `node` leads of `partition`. Whoever comes to lead then is
-// no matter: it may not.
-absl::Status HandOver(Run& run, uint32_t node, uint32_t partition) {
-  ASSIGN_OR_RETURN(const ClusterView view, ViewCluster(run));
-  const LeaderView leader = FindLeader(view, partition);
-  if (leader.node != node) return absl::OkStatus();
-  ASSIGN_OR_RETURN(client::Connection * first, run.connection());
-  client::ConnectionOptions options = first->options();
-  options.server = view.at(node).address;
-  client::Connection connection(std::move(options));
+// How often what a node leads is looked for: a partition may move meanwhile.
+constexpr int kRounds = 3;
+
+// Hands over one partition. Whoever comes to lead then is no matter: `node` may
+// not.
+absl::Status HandOver(Run& run, uint32_t node, client::Connection& connection,
+                      uint32_t partition) {
   const auto leads = client::TransferLeader(connection, partition, 0);
   RETURN_IF_ERROR(leads.status());
   Json object;
@@ -37,15 +35,44 @@ absl::Status HandOver(Run& run, uint32_t node, uint32_t partition) {
   return absl::OkStatus();
 }
 
+// Hands over what `node` leads of `partitions`.
+absl::Status HandOverAll(Run& run, uint32_t node,
+                         const std::set<uint32_t>& partitions) {
+  ASSIGN_OR_RETURN(client::Connection * first, run.connection());
+  absl::Status failed;
+  for (int round = 0; round < kRounds; ++round) {
+    ASSIGN_OR_RETURN(const ClusterView view, ViewCluster(run));
+    const auto found = view.find(node);
+    // One that does not answer leads nothing for long.
+    if (found == view.end() || !found->second.status.ok()) return failed;
+    client::ConnectionOptions options = first->options();
+    options.server = found->second.address;
+    client::Connection connection(std::move(options));
+    failed = absl::OkStatus();
+    for (const uint32_t id : partitions) {
+      if (FindLeader(view, id).node != node) continue;
+      const absl::Status moved = HandOver(run, node, connection, id);
+      if (failed.ok()) failed = moved;
+    }
+    // It may have moved between the look and the word.
+    if (!absl::IsUnavailable(failed)) return failed;
+  }
+  return failed;
+}
+
 absl::Status SetPriority(Run& run, uint32_t priority) {
   ASSIGN_OR_RETURN(const uint32_t node, NodeOperand(run, 0, "NODE"));
   ASSIGN_OR_RETURN(const ClusterView view, ViewCluster(run));
   const bool drains = priority == 0;
   MemberChanges changes(run);
-  absl::Status handed_over;
+  std::set<uint32_t> drained;
+  std::set<uint32_t> unseen = AllPartitions(view);
+  bool is_member = false;
   for (const PartitionView& partition : Partitions(view)) {
+    unseen.erase(partition.id);
     const admin::Member* const member = partition.MemberOn(node);
     if (member == nullptr) continue;
+    is_member = true;
     if ((member->priority() == 0) != drains) {
       admin::ChangeMembersRequest request;
       request.mutable_update()->set_node_id(node);
@@ -60,10 +87,17 @@ absl::Status SetPriority(Run& run, uint32_t priority) {
                                               drains ? " never leads already"
                                                      : " may lead already"));
     }
-    if (!drains) continue;
-    const absl::Status moved = HandOver(run, node, partition.id);
-    if (handed_over.ok()) handed_over = moved;
+    drained.insert(partition.id);
   }
+  for (const uint32_t id : unseen) changes.Unseen(id);
+  if (!is_member && unseen.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("node ", node,
+                     " has no replica; `multiraftctl cluster status` lists "
+                     "the nodes"));
+  }
+  const absl::Status handed_over =
+      drains ? HandOverAll(run, node, drained) : absl::OkStatus();
   RETURN_IF_ERROR(changes.Result());
   return handed_over;
 }

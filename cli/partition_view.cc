@@ -10,6 +10,21 @@
 namespace cli {
 
 namespace admin = multiraft::admin::v1;
+namespace {
+
+// Those that somebody who answers has a replica of.
+std::set<uint32_t> SeenPartitions(const ClusterView& view) {
+  std::set<uint32_t> ids;
+  for (const auto& [node, one] : view) {
+    if (!one.status.ok()) continue;
+    for (const auto& status : one.status->partitions()) {
+      ids.insert(status.partition_id());
+    }
+  }
+  return ids;
+}
+
+}  // namespace
 
 const admin::Member* PartitionView::MemberOn(uint32_t node) const {
   for (const admin::Member& member : members) {
@@ -27,14 +42,17 @@ const admin::PartitionStatus* FindPartition(
   return nullptr;
 }
 
-std::vector<PartitionView> Partitions(const ClusterView& view) {
-  std::set<uint32_t> ids;
+std::set<uint32_t> AllPartitions(const ClusterView& view) {
+  std::set<uint32_t> ids = SeenPartitions(view);
   for (const auto& [node, one] : view) {
     if (!one.status.ok()) continue;
-    for (const auto& status : one.status->partitions()) {
-      ids.insert(status.partition_id());
-    }
+    for (uint32_t i = 1; i <= one.status->partition_count(); ++i) ids.insert(i);
   }
+  return ids;
+}
+
+std::vector<PartitionView> Partitions(const ClusterView& view) {
+  const std::set<uint32_t> ids = SeenPartitions(view);
   std::vector<PartitionView> partitions;
   for (const uint32_t id : ids) {
     PartitionView partition{.id = id, .leader = FindLeader(view, id)};

@@ -4,6 +4,7 @@
 #define CLI_PARTITION_VIEW_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,10 @@ struct PartitionView {
 
 // All that somebody has a replica of, by number.
 std::vector<PartitionView> Partitions(const ClusterView& view);
+
+// The numbers of all that the cluster has, whether or not somebody who answers
+// has a replica.
+std::set<uint32_t> AllPartitions(const ClusterView& view);
 
 // What a node says of one partition; null: nothing.
 const multiraft::admin::v1::PartitionStatus* FindPartition(

@@ -90,10 +90,15 @@ std::optional<absl::Status> Call::End(const grpc::Status& status,
     const bool late = connection_.timer().NowNanos() >= limits_.deadline_ns;
     const absl::StatusCode code = end.status.code();
     if (code == absl::StatusCode::kDeadlineExceeded) {
-      if (late || !limits_.retry_server_timeouts) return DeadlineError();
+      if (late) return DeadlineError();
+      // The server waited for something, and says for what.
+      if (!limits_.retry_server_timeouts) {
+        return Final(From(connection_.options().server, end.status));
+      }
     } else if (code != absl::StatusCode::kUnavailable) {
-      // An answer: the outcome is known.
-      return end.status;
+      // An answer: the outcome is known, unless it is that of this attempt
+      // alone, and one before it may have been taken.
+      return end.not_proposed ? Final(end.status) : end.status;
     }
     wait_ns = PlanRetry(end.status, end.retry_after_ns);
     if (next_attempt_ns_ >= limits_.deadline_ns) {

@@ -9,7 +9,8 @@
 //     if (const auto end = call.End(status, context)) return *end;
 //   }
 //
-// UNAVAILABLE is tried again, everything else is an answer. Whether an attempt
+// UNAVAILABLE is tried again, everything else is an answer. (One that says "not
+// proposed" says nothing of the attempts before it.) Whether an attempt
 // may be repeated at all (a sequence number makes it so) is the caller's
 // matter.
 //

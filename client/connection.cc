@@ -11,6 +11,10 @@
 namespace client {
 namespace {
 
+// The status of a node with 10,000 partitions has some megabytes, as many as
+// gRPC takes by default.
+constexpr int kMessageBytesMax = 256 << 20;
+
 std::shared_ptr<grpc::ChannelInterface> NewChannel(const std::string& server) {
   grpc::ChannelArguments arguments;
   // A server that restarts is found within a second, not within a minute.
@@ -20,6 +24,7 @@ std::shared_ptr<grpc::ChannelInterface> NewChannel(const std::string& server) {
   // A connection that went dead without a word is noticed.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 15'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   // A proxy for web pages is not for us.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Connections share nothing: no global state.

@@ -105,6 +105,37 @@ TEST_F(CounterTest, WhatMayHaveBeenAppliedIsSaidToBeUnknown) {
   EXPECT_THAT(server_.attempts("Increment"), Each(Eq(2u)));
 }
 
+// "Not proposed" is about the attempt that it answers.
+TEST_F(CounterTest, ARefusalSaysNothingOfTheAttemptsBeforeIt) {
+  const Fault refusal{.kind = Fault::Kind::kAnswer,
+                      .code = absl::StatusCode::kResourceExhausted,
+                      .message = "too much",
+                      .not_proposed = true};
+  server_.Inject("Increment", LoseReply(), 1);
+  server_.Inject("Increment", refusal, 1);
+  absl::Status status = counter_.Increment(1).status();
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kResourceExhausted, "too much"));
+  EXPECT_TRUE(IsOutcomeUnknown(status));
+
+  server_.Inject("Increment", Refuse(), 1);
+  server_.Inject("Increment", refusal, 1);
+  status = counter_.Increment(1).status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_FALSE(IsOutcomeUnknown(status));
+}
+
+TEST_F(CounterTest, AServerThatGivesUpSaysWhy) {
+  server_.Inject("Get",
+                 {.kind = Fault::Kind::kAnswer,
+                  .code = absl::StatusCode::kDeadlineExceeded,
+                  .message = "nobody took leadership over in time"},
+                 1);
+  EXPECT_THAT(counter_.Get(),
+              StatusIs(absl::StatusCode::kDeadlineExceeded,
+                       HasSubstr("nobody took leadership over")));
+}
+
 TEST_F(CounterTest, WhatNoServerTookIsNotUnknown) {
   server_.Inject("Increment", Slow(Refuse()), 100);
   const absl::Status status = counter_.Increment(1).status();

@@ -53,6 +53,19 @@ TEST_F(LeaderWatchTest, ACancelReturnsFromNext) {
   cancel.join();
 }
 
+// Some megabytes.
+TEST_F(LeaderWatchTest, AStatusMayHaveTenThousandPartitions) {
+  multiraft::admin::v1::StatusResponse status;
+  for (uint32_t i = 1; i <= 10'000; ++i) {
+    auto& partition = *status.add_partitions();
+    partition.set_partition_id(i);
+    partition.set_problem(std::string(1000, 'x'));
+  }
+  server_.SetStatus(status);
+  ASSERT_OK_AND_ASSIGN(const auto received, NodeStatus(connection_));
+  EXPECT_EQ(received.partitions_size(), 10'000);
+}
+
 TEST_F(LeaderWatchTest, StatusNeedsNoSession) {
   multiraft::admin::v1::StatusResponse status;
   status.set_node_id(7);

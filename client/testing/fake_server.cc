@@ -283,6 +283,9 @@ class FakeServer::Impl : public core::Partition::CallbackService {
                                    absl::StrCat(fault.retry_after_ms));
     }
     if (fault.kind == Fault::Kind::kAnswer) {
+      if (fault.not_proposed) {
+        context->AddTrailingMetadata("multiraft-outcome", "not-proposed");
+      }
       return grpc::Status(static_cast<grpc::StatusCode>(fault.code),
                           fault.message);  // The same numbers.
     }

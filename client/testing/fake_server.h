@@ -33,6 +33,7 @@ struct Fault {
   int retry_after_ms = 0;  // Unless 0, the server asks for this pause.
   absl::StatusCode code = absl::StatusCode::kOk;
   std::string message;
+  bool not_proposed = false;  // kAnswer: it is said to be.
 };
 
 class FakeServer {

@@ -113,7 +113,9 @@ class Change : public std::enable_shared_from_this<Change> {
       // Nothing that passes by itself: somebody has to start it.
       return call_->Reject(absl::FailedPreconditionError(
           absl::StrCat("node ", node.value(), " cannot be reached at ", address,
-                       ": ", who.status().message())));
+                       ": ", who.status().message(),
+                       "; start it with --join first, or correct the "
+                       "address")));
     }
     if (!who.ok()) {
       return call_->Reject(absl::FailedPreconditionError(
