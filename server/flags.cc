@@ -583,6 +583,15 @@ absl::Status Validate(const Options& options) {
                                        " does not do: expected 1 to 10000")));
   RETURN_IF_ERROR(require(options.recover || !(options.dry_run || options.yes),
                           "--dry_run and --yes belong to --recover"));
+  for (const auto& [flag, bytes] :
+       {std::pair<absl::string_view, uint64_t>{
+            "image_bytes_per_second", options.partition.image_bytes_per_second},
+        {"image_send_bytes_per_second",
+         options.transport.image_bytes_per_second}}) {
+    RETURN_IF_ERROR(require(bytes > 0, absl::StrCat("--", flag,
+                                                    ": 0 does not do: expected "
+                                                    "1 or more")));
+  }
   RETURN_IF_ERROR(require(options.workers <= 1024,
                           absl::StrCat("--workers: ", options.workers,
                                        " does not do: expected 0 to 1024")));

@@ -158,6 +158,8 @@ TEST_F(FlagsTest, WhatIsWrongIsSaidInOneLineThatNamesIt) {
        "--election_timeout must be at least 3 times"},
       {{"--session_timeout_min=2h", "--session_timeout_max=1h"},
        "--session_timeout_min is above"},
+      {{"--image_bytes_per_second=0"}, "--image_bytes_per_second: 0"},
+      {{"--image_send_bytes_per_second=0"}, "--image_send_bytes_per_second: 0"},
       {{"--entry_bytes_max=8MiB"}, "--entry_bytes_max is above"},
       {{"--entry_bytes_max=32MiB", "--request_bytes_max=64MiB"},
        "--mailbox_bytes_max must be at least 1KiB above --entry_bytes_max"},
