@@ -29,6 +29,9 @@ constexpr int kExitUsage = 2;
 // How long partitions may take to serve before that is said.
 constexpr uint64_t kStartNs = 10'000'000'000;
 
+// How long a signal may go unheard meanwhile.
+constexpr uint64_t kStartSliceNs = 100'000'000;
+
 constexpr int kComplainWaitMs = 1000;
 
 // Of the log, what stderr has not taken yet.
@@ -112,6 +115,17 @@ bool IsAskedToEnd() {
          sigismember(&pending, SIGTERM) == 1;
 }
 
+// False: it is asked to end before it serves.
+bool AwaitServing(const server::Server& server) {
+  for (uint64_t waited_ns = 0; waited_ns < kStartNs;
+       waited_ns += kStartSliceNs) {
+    if (IsAskedToEnd()) return false;
+    if (server.WaitUntilServing(kStartSliceNs)) return true;
+  }
+  LOG(WARNING) << "not all partitions serve yet; see multiraftctl status";
+  return true;
+}
+
 int Run(const server::Options& options) {
   const sigset_t signals = EndSignals();
 
@@ -129,10 +143,7 @@ int Run(const server::Options& options) {
     Complain(server.status().message());
     return kExitFailed;
   }
-  if (!(*server)->WaitUntilServing(kStartNs)) {
-    LOG(WARNING) << "not all partitions serve yet; see multiraftctl status";
-  }
-  Greet(options, **server);
+  if (AwaitServing(**server)) Greet(options, **server);
 
   int signal_number = 0;
   sigwait(&signals, &signal_number);

@@ -1,12 +1,14 @@
 // What an operator does with three nodes that run as processes.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <future>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -136,6 +138,22 @@ TEST_F(OperateTest, ALeaderThatStopsHandsOverAndLeadsAgainLater) {
   while (!HasFailure() && AwaitLeader(other) != first) {
   }
   EXPECT_EQ(Ask(other).term(), term + 2);
+}
+
+// Without a majority it would be ready only when it has waited long enough.
+TEST_F(OperateTest, ANodeThatWaitsForTheOthersEndsWhenAsked) {
+  StartWith(1);
+  for (int i = 1; i <= kNodes; ++i) cluster_->Kill(i);
+  std::atomic<bool> has_ended = false;
+  std::thread asks([&] {
+    while (!has_ended && !client::NodeStatus(to(1)).ok()) {
+    }
+    cluster_->BeginStop(1);
+  });
+  // It said nothing of being ready.
+  EXPECT_FALSE(cluster_->Restart(1));
+  has_ended = true;
+  asks.join();
 }
 
 // While its calls end, nobody makes it lead again.
