@@ -122,7 +122,9 @@ TEST_F(UpgradeTest, VersionsRollForwardUnderLoadAndNotBack) {
   if (!cluster_->Restart(3)) {
     EXPECT_THAT(cluster_->errors(3), HasSubstr(needs));
   } else {
-    for (const auto& status : Ask(3)) {
+    const auto statuses = Ask(3);
+    EXPECT_EQ(statuses.size(), kPartitions);
+    for (const auto& status : statuses) {
       EXPECT_THAT(status.problem(), HasSubstr(needs));
     }
     cluster_->Stop(3);
