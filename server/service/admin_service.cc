@@ -127,7 +127,11 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
                              .outcome = partition::Outcome::kUnknown}});
   }
 
+  // REQUIRES: in the call's handler.
   void Start() {
+    call_->OnCancelled([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->ListenNoMore();
+    });
     const auto partition = partition_.lock();
     if (partition == nullptr) return;
     partition->GetStatus(
@@ -148,7 +152,7 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
         });
     base::MutexLock lock(mu_);
     listener_ = id;
-    if (answered_) partition->RemoveLeaderListener(listener_);
+    if (ended_) partition->RemoveLeaderListener(listener_);
   }
 
   void Hear(const partition::LeaderInfo& info) {
@@ -156,12 +160,17 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
     admin::TransferLeaderResponse response;
     response.set_leader_node(info.leader_node.value());
     call_->Answer(response.SerializeAsString());
+    ListenNoMore();
+  }
+
+  // It was answered, or its caller is gone: nobody may lead for long.
+  void ListenNoMore() {
     base::MutexLock lock(mu_);
     const auto partition = partition_.lock();
-    if (!answered_ && listener_ != 0 && partition != nullptr) {
+    if (!ended_ && listener_ != 0 && partition != nullptr) {
       partition->RemoveLeaderListener(listener_);
     }
-    answered_ = true;
+    ended_ = true;
   }
 
   const std::shared_ptr<UnaryCall> call_;
@@ -172,7 +181,7 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
 
   base::Mutex mu_;
   uint64_t listener_ ABSL_GUARDED_BY(mu_) = 0;  // 0: not known yet.
-  bool answered_ ABSL_GUARDED_BY(mu_) = false;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 // Who is to lead: nullopt if that node has no replica.

@@ -20,21 +20,23 @@ void LeaderWatch::Subscribe() {
   auto self = std::static_pointer_cast<LeaderWatch>(shared_from_this());
   const auto partition = partition_.lock();
   if (partition == nullptr) return PartitionLeft();
-  partition->GetStatus([watch = std::weak_ptr<LeaderWatch>(self)](
-                           partition::PartitionStatus&& status) {
-    if (auto held = watch.lock()) held->Listen(status.replica);
+  const std::weak_ptr<LeaderWatch> watch(self);
+  // A partition that stops drops what it was asked, and its listeners.
+  std::shared_ptr<const void> end(nullptr, [watch](const void*) {
+    if (auto held = watch.lock()) held->PartitionLeft();
+  });
+  partition->GetStatus([watch, end = std::move(end)](
+                           partition::PartitionStatus&& status) mutable {
+    if (auto held = watch.lock()) held->Listen(status.replica, std::move(end));
   });
 }
 
-void LeaderWatch::Listen(raft::ReplicaId self) {
+void LeaderWatch::Listen(raft::ReplicaId self,
+                         std::shared_ptr<const void> end) {
   const auto partition = partition_.lock();
   if (partition == nullptr) return PartitionLeft();
   auto shared = std::static_pointer_cast<LeaderWatch>(shared_from_this());
   const std::weak_ptr<LeaderWatch> watch(shared);
-  // A partition that stops destroys its listeners.
-  std::shared_ptr<const void> end(nullptr, [watch](const void*) {
-    if (auto held = watch.lock()) held->PartitionLeft();
-  });
   const uint64_t id = partition->AddLeaderListener(
       [self, watch, end = std::move(end)](const partition::LeaderInfo& info) {
         if (auto held = watch.lock()) held->Changed(self, info);

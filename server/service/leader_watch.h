@@ -37,7 +37,8 @@ class LeaderWatch : public StreamCall {
   void Subscribe();
 
  private:
-  void Listen(raft::ReplicaId self);
+  // `end`, when nobody holds it any more, ends the call.
+  void Listen(raft::ReplicaId self, std::shared_ptr<const void> end);
   void Changed(raft::ReplicaId self, const partition::LeaderInfo& info);
   void PartitionLeft();
   void Writable() override;

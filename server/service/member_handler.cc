@@ -1,5 +1,6 @@
 #include "server/service/member_handler.h"
 
+#include <functional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -58,6 +59,10 @@ std::pair<uint32_t, std::string> NewNode(
   return {};
 }
 
+bool IsReachedAs(const raft::Member& a, const raft::Member& b) {
+  return a.peer_address == b.peer_address && a.api_address == b.api_address;
+}
+
 // One call: ask the new node, then the partition. A partition that stops drops
 // its part unasked; the last share then ends the call.
 class Change : public std::enable_shared_from_this<Change> {
@@ -87,10 +92,10 @@ class Change : public std::enable_shared_from_this<Change> {
     }
     const auto partition = partition_.lock();
     if (partition == nullptr) return;
-    partition->GetStatus(
-        [self = shared_from_this()](partition::PartitionStatus&& status) {
-          self->Update(status.configuration);
-        });
+    partition->GetStatus([self = shared_from_this(),
+                          ask_node](partition::PartitionStatus&& status) {
+      self->Update(ask_node, status.configuration);
+    });
   }
 
  private:
@@ -137,7 +142,8 @@ class Change : public std::enable_shared_from_this<Change> {
                     .api_address = who->api_address}});
   }
 
-  void Update(const raft::Configuration& configuration) {
+  void Update(const AskNode& ask_node,
+              const raft::Configuration& configuration) {
     const admin::UpdateMember& update = request_.update();
     const raft::Member* found = nullptr;
     for (const raft::Member& member : configuration.members) {
@@ -156,7 +162,42 @@ class Change : public std::enable_shared_from_this<Change> {
     if (update.has_peer_address()) wanted.peer_address = update.peer_address();
     if (update.has_api_address()) wanted.api_address = update.api_address();
     if (update.has_priority()) wanted.priority = update.priority();
-    Run({.kind = Kind::kUpdate, .node = found->node, .member = wanted});
+    if (ask_node == nullptr || IsReachedAs(*found, wanted)) {
+      return RunUpdate(wanted);
+    }
+    // Where it was, and if it is not there, where it shall be.
+    AskMember(ask_node, *found, found->peer_address, wanted,
+              [self = shared_from_this(), ask_node, member = *found, wanted] {
+                self->AskMember(ask_node, member, wanted.peer_address, wanted,
+                                [self, wanted] { self->RunUpdate(wanted); });
+              });
+  }
+
+  // What a node that is up says of itself would be put back within seconds.
+  void AskMember(const AskNode& ask_node, const raft::Member& member,
+                 const std::string& address, const raft::Member& wanted,
+                 std::function<void()> if_not_there) {
+    ask_node(address, [self = shared_from_this(), member, wanted,
+                       if_not_there = std::move(if_not_there)](
+                          absl::StatusOr<NodeIdentity> who) {
+      if (!who.ok() || who->node != member.node ||
+          who->incarnation != member.incarnation) {
+        return if_not_there();
+      }
+      if (who->peer_address == wanted.peer_address &&
+          who->api_address == wanted.api_address) {
+        return self->RunUpdate(wanted);
+      }
+      self->call_->Reject(absl::FailedPreconditionError(absl::StrCat(
+          "node ", member.node.value(), " is up and says itself that it is at ",
+          who->peer_address, " and, for clients, at ", who->api_address,
+          "; to change that restart it with --advertise_peer and "
+          "--advertise_api")));
+    });
+  }
+
+  void RunUpdate(const raft::Member& wanted) {
+    Run({.kind = Kind::kUpdate, .node = wanted.node, .member = wanted});
   }
 
   void Run(partition::MemberChange change) {

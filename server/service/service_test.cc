@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <future>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -83,7 +84,15 @@ class ServiceTest : public ::testing::Test {
     services_.push_back(std::make_unique<AdminService>(
         AdminService::Node{
             .describe = [](auto& response) { response.set_node_id(3); },
-            .ask = nullptr,
+            .ask =
+                [this](const std::string& address, auto done) {
+                  const auto found = identities_.find(address);
+                  if (found == identities_.end()) {
+                    return std::move(done)(
+                        absl::UnavailableError("no answer in time"));
+                  }
+                  std::move(done)(found->second);
+                },
             .keep_leading = [](base::PartitionId) {}},
         gateway_));
     services_.push_back(std::make_unique<HealthService>(
@@ -151,6 +160,7 @@ class ServiceTest : public ::testing::Test {
 
   std::shared_ptr<FakePartition> partition_ =
       std::make_shared<FakePartition>(base::PartitionId(1));
+  std::map<std::string, NodeIdentity> identities_;  // By peer address.
   RefuseOne authorizer_;
   ManualExecutor timer_;
   Gateway gateway_;
@@ -585,6 +595,18 @@ TEST_F(ServiceTest, WatchEndsWhenThePartitionLeavesTheNode) {
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
+// It was found, and is gone before it is asked.
+TEST_F(ServiceTest, WatchEndsWhenThePartitionLeavesBeforeItSaidAnything) {
+  partition_->Stop(partition::StopReason::kRemoved);
+  auto stub = v1::Partition::NewStub(channel_);
+  v1::WatchPartitionRequest request;
+  request.set_partition_id(1);
+  auto reader = stub->Watch(&context_, request);
+  v1::WatchPartitionResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
 TEST_F(ServiceTest, HealthFollowsThePartitions) {
   namespace health = ::grpc::health::v1;
   auto stub = health::Health::NewStub(channel_);
@@ -693,6 +715,88 @@ TEST_F(ServiceTest, AdminTellsOfNodeAndPartitions) {
   EXPECT_EQ(response.partitions(0).replica_id(), 7u);
   EXPECT_EQ(response.partitions(0).index(), 42u);
   EXPECT_TRUE(response.partitions(0).healthy());
+}
+
+// It would put back what it says within seconds.
+TEST_F(ServiceTest, TheAddressOfANodeThatIsUpIsItsOwnMatter) {
+  const raft::Member member{.replica = raft::ReplicaId(2),
+                            .node = base::NodeId(2),
+                            .incarnation = 5,
+                            .peer_address = "old:1",
+                            .api_address = "old:2"};
+  raft::Configuration configuration;
+  configuration.members = {member};
+  configuration.voters = {member.replica};
+  partition_->set_configuration(configuration);
+  auto stub = ::multiraft::admin::v1::Admin::NewStub(channel_);
+  ::multiraft::admin::v1::ChangeMembersRequest request;
+  request.set_partition_id(1);
+  request.mutable_update()->set_node_id(2);
+  request.mutable_update()->set_peer_address("new:1");
+  ::multiraft::admin::v1::ChangeMembersResponse response;
+  const auto change = [&] {
+    grpc::ClientContext context;
+    return stub->ChangeMembers(&context, request, &response);
+  };
+
+  const NodeIdentity self{.node = member.node,
+                          .incarnation = 5,
+                          .peer_address = "old:1",
+                          .api_address = "old:2"};
+  for (const char* where : {"old:1", "new:1"}) {
+    identities_ = {{where, self}};
+    const grpc::Status refused = change();
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+    EXPECT_THAT(refused.error_message(), HasSubstr("--advertise_peer"));
+    EXPECT_FALSE(partition_->change().has_value());
+  }
+  // Somebody else, or nobody, is there; or it says the same.
+  NodeIdentity moved = self;
+  moved.peer_address = "new:1";
+  NodeIdentity other = self;
+  other.incarnation = 6;
+  for (const auto& identities : {std::map<std::string, NodeIdentity>{},
+                                 {{"old:1", other}},
+                                 {{"new:1", moved}}}) {
+    identities_ = identities;
+    EXPECT_TRUE(change().ok());
+    ASSERT_TRUE(partition_->change().has_value());
+    EXPECT_EQ(partition_->change()->member.peer_address, "new:1");
+    EXPECT_EQ(partition_->change()->member.api_address, "old:2");
+  }
+  // A priority has nothing to do with it.
+  identities_ = {{"old:1", self}};
+  request.mutable_update()->clear_peer_address();
+  request.mutable_update()->set_priority(0);
+  EXPECT_TRUE(change().ok());
+}
+
+TEST_F(ServiceTest, WhoJoinsMustBeStartedFirst) {
+  auto stub = ::multiraft::admin::v1::Admin::NewStub(channel_);
+  ::multiraft::admin::v1::ChangeMembersRequest request;
+  request.set_partition_id(1);
+  request.mutable_add()->set_node_id(4);
+  request.mutable_add()->set_peer_address("d:1");
+  ::multiraft::admin::v1::ChangeMembersResponse response;
+  EXPECT_THAT(
+      stub->ChangeMembers(&context_, request, &response).error_message(),
+      HasSubstr("start it with --join"));
+}
+
+// Nobody leads for long; operators' tools ask again and again.
+TEST_F(ServiceTest, ATransferThatIsCancelledListensNoMore) {
+  partition_->set_role(raft::Role::kLeader);
+  auto stub = ::multiraft::admin::v1::Admin::NewStub(channel_);
+  ::multiraft::admin::v1::TransferLeaderRequest request;
+  request.set_partition_id(1);
+  ::multiraft::admin::v1::TransferLeaderResponse response;
+  auto status = std::async(std::launch::async, [&] {
+    return stub->TransferLeader(&context_, request, &response);
+  });
+  partition_->WaitForListeners(1);
+  context_.TryCancel();
+  EXPECT_EQ(status.get().error_code(), grpc::StatusCode::CANCELLED);
+  partition_->WaitForListeners(0);
 }
 
 }  // namespace

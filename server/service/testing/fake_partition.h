@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -62,6 +63,20 @@ class FakePartition : public partition::Partition {
     base::MutexLock lock(mu_);
     return listeners_.size();
   }
+  // Of GetStatus.
+  void set_role(raft::Role role) {
+    base::MutexLock lock(mu_);
+    role_ = role;
+  }
+  void set_configuration(raft::Configuration configuration) {
+    base::MutexLock lock(mu_);
+    configuration_ = std::move(configuration);
+  }
+  // The last one that was asked for.
+  std::optional<partition::MemberChange> change() const {
+    base::MutexLock lock(mu_);
+    return change_;
+  }
   void set_serving(bool serving) {
     base::MutexLock lock(mu_);
     serving_ = serving;
@@ -73,6 +88,7 @@ class FakePartition : public partition::Partition {
   void Stop(partition::StopReason) override {
     std::map<uint64_t, Listener> listeners;
     base::MutexLock lock(mu_);
+    stopped_ = true;
     listeners.swap(listeners_);
     changed_.SignalAll();
   }
@@ -138,13 +154,19 @@ class FakePartition : public partition::Partition {
     base::MutexLock lock(mu_);
     while (listeners_.size() != count) changed_.Wait(mu_);
   }
-  void ChangeMembers(partition::MemberChange,
+  void ChangeMembers(partition::MemberChange change,
                      partition::MembersDone done) override {
-    std::move(done)(absl::UnimplementedError("a fake"));
+    raft::Configuration now;
+    {
+      base::MutexLock lock(mu_);
+      change_ = std::move(change);
+      now = configuration_;
+    }
+    std::move(done)(std::move(now));
   }
   void TransferLeadership(raft::ReplicaId,
                           partition::TransferDone done) override {
-    std::move(done)(absl::UnimplementedError("a fake"));
+    std::move(done)(absl::OkStatus());
   }
   void ResumeApplying(absl::AnyInvocable<void(absl::Status) &&> done) override {
     std::move(done)(absl::FailedPreconditionError("it is not quarantined"));
@@ -152,6 +174,12 @@ class FakePartition : public partition::Partition {
   void GetStatus(
       absl::AnyInvocable<void(partition::PartitionStatus) &&> done) override {
     partition::PartitionStatus status;
+    {
+      base::MutexLock lock(mu_);
+      if (stopped_) return;  // Dropped unasked.
+      status.soft_state.role = role_;
+      status.configuration = configuration_;
+    }
     status.id = id_;
     status.replica = raft::ReplicaId(7);
     status.index = 42;
@@ -202,7 +230,11 @@ class FakePartition : public partition::Partition {
   partition::LeaderInfo leader_;
   uint64_t stream_ids_ = 0;
   uint64_t listener_ids_ = 0;
+  raft::Configuration configuration_;
+  std::optional<partition::MemberChange> change_;
+  raft::Role role_ = raft::Role::kFollower;
   bool serving_ = true;
+  bool stopped_ = false;
 };
 
 }  // namespace server::service
