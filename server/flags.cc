@@ -110,8 +110,8 @@ OPTION(bool, force_bootstrap, force_bootstrap,
        "If a node was lost before the first start: the lowest of the others "
        "begins without it, if a majority is there. It has to join later.");
 OPTION(bool, balance_leaders, balance_leaders,
-       "A partition that another replica should lead, as it did in the "
-       "beginning, is handed back to it once that was up for ten seconds.");
+       "A partition that another replica should lead, so that leaders are "
+       "spread evenly, is handed to it once that was up for ten seconds.");
 
 HEADING(recovery, "When a majority is lost for good (docs/operations.md)");
 OPTION(bool, recover, recover,
@@ -298,7 +298,7 @@ std::string Help() {
   std::string text =
       "multiraft server: a durable, replicated session and coordination "
       "server.\n\n"
-      "Usage: server [--name=value ...]\n";
+      "Usage: multiraft [--name=value ...]   (bazel-bin/server/server)\n";
   for (const Row& row : Table()) {
     if (row.apply == nullptr) {
       absl::StrAppend(&text, "\n", row.name, "\n");
