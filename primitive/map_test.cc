@@ -700,7 +700,7 @@ TEST(MapCheckTest, ALockNamesAtMostSoManyKeys) {
 }
 
 TEST_F(MapTest, UnknownOperationsAreNotSupported) {
-  for (uint32_t operation : {0u, 1u, 5u, 10u, 12u, UINT32_MAX}) {
+  for (uint32_t operation : {0u, 1u, 5u, 10u, 16u, UINT32_MAX}) {
     EXPECT_EQ(map_.ResultOf(map_.Apply(1, operation, ""))->status,
               OperationStatus::kNotSupported);
   }

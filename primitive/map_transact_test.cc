@@ -86,7 +86,8 @@ class MapTransactTest : public ::testing::Test {
   template <class Output>
   static std::vector<std::string> Outputs(const Result& result) {
     std::vector<std::string> texts;
-    for (const auto& output : Harness::Parse<Output>(result).outputs()) {
+    const auto parsed = Harness::Parse<Output>(result);
+    for (const pb::MapOutput& output : parsed.outputs()) {
       texts.push_back(ToText(output));
     }
     return texts;

@@ -157,7 +157,7 @@ TEST(RegistryTest, FindsTypesByNameAndOperationsById) {
   ASSERT_NE(map, nullptr);
   EXPECT_EQ(map->FindOperation(2)->rpc, "Put");
   EXPECT_EQ(map->FindOperation(0), nullptr);
-  EXPECT_EQ(map->FindOperation(12), nullptr);
+  EXPECT_EQ(map->FindOperation(16), nullptr);
   EXPECT_EQ(BuiltinRegistry().FindByName("heap"), nullptr);
 }
 
