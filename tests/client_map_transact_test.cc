@@ -95,7 +95,7 @@ TEST_F(ClientMapTransactTest, ARestartedServerHasWhatWasPrepared) {
                        map_.Prepare({MapChange::Put("a", "1", {})}));
   ASSERT_OK_AND_ASSIGN(const uint64_t second,
                        map_.Prepare({MapChange::Put("b", "1", {})}));
-  server_.Restart();
+  server_.RestartAtSameAddress();
   ASSERT_OK(map_.Commit(first));
   EXPECT_THAT(map_.Put("b", "2"), StatusIs(absl::StatusCode::kAborted));
   ASSERT_OK(map_.Abort(second));
@@ -107,7 +107,7 @@ TEST_F(ClientMapTransactTest, ARestartedServerHasWhatWasPrepared) {
 TEST_F(ClientMapTransactTest, WhatALostClientPreparedEndsWithItsSession) {
   // Nobody keeps it alive.
   const auto lost = client::Session::Open(
-      *connection_, {.timeout = absl::Milliseconds(500), .keep_alive = false});
+      *connection_, {.timeout = absl::Seconds(2), .keep_alive = false});
   ASSERT_OK(lost);
   auto map = Map::Open(**lost, "m");
   ASSERT_OK(map);
