@@ -14,6 +14,8 @@ namespace server {
 namespace {
 
 constexpr int kLookEveryMs = 100;
+// Who has not looked for so long did not run.
+constexpr int64_t kStoodStillNs = 1'000'000'000;
 constexpr int kExitHung = 1;
 constexpr unsigned kLastWordsSeconds = 1;
 // Above it nobody has so many connections.
@@ -37,12 +39,16 @@ Watchdog::Watchdog(uint64_t timeout_ns, base::Clock& clock,
       clock_(clock),
       oldest_started_ns_(std::move(oldest_started_ns)),
       on_hang_(std::move(on_hang)),
+      looked_ns_(clock.MonotonicNanos()),
       thread_("watchdog", kLookEveryMs, [this] { return Look(); }) {}
 
-bool Watchdog::Look() const {
+bool Watchdog::Look() {
   const int64_t started_ns = oldest_started_ns_();
+  const int64_t now_ns = clock_.MonotonicNanos();
+  if (now_ns - looked_ns_ > kStoodStillNs) went_on_ns_ = now_ns;
+  looked_ns_ = now_ns;
   if (started_ns == 0) return true;
-  const int64_t age_ns = clock_.MonotonicNanos() - started_ns;
+  const int64_t age_ns = now_ns - std::max(started_ns, went_on_ns_);
   if (age_ns < static_cast<int64_t>(timeout_ns_)) return true;
   on_hang_(static_cast<uint64_t>(age_ns));
   return false;

@@ -22,6 +22,9 @@ class Watchdog {
   // (monotonic), 0 if none is; lock-free. When one is older than `timeout_ns`,
   // `on_hang` is called, once, with its age. Both are called on the watchdog's
   // thread. `clock` outlives it.
+  //
+  // Time in which the process as a whole stood still (SIGSTOP, a suspended
+  // machine) is not the disk's: what is under way then has all its time again.
   Watchdog(uint64_t timeout_ns, base::Clock& clock,
            std::function<int64_t()> oldest_started_ns,
            std::function<void(uint64_t age_ns)> on_hang);
@@ -30,13 +33,16 @@ class Watchdog {
 
  private:
   // False: it was told.
-  bool Look() const;
+  bool Look();
 
   const uint64_t timeout_ns_;
   base::Clock& clock_;
   const std::function<int64_t()> oldest_started_ns_;
   const std::function<void(uint64_t)> on_hang_;
-  PeriodicThread thread_;  // Last: it uses the above.
+  // Of its thread.
+  int64_t looked_ns_;       // When it looked last.
+  int64_t went_on_ns_ = 0;  // When the process went on after it stood still.
+  PeriodicThread thread_;   // Last: it uses the above.
 };
 
 // Ends this process at once, with one line on stderr if that takes it: the disk

@@ -45,6 +45,37 @@ TEST(WatchdogTest, CallsThatEndAndADiskThatIsIdleAreFine) {
   looked.get_future().wait();
 }
 
+// The clock goes on by a look's time at each look, and jumps once.
+class StoppedOnce : public base::Clock {
+ public:
+  int64_t MonotonicNanos() override { return now_ns_; }
+  int64_t WallNanos() override { return 0; }
+  void Look() { now_ns_ += ++looks_ == 3 ? 60'000'000'000 : 100'000'000; }
+  int looks() const { return looks_; }
+
+ private:
+  int64_t now_ns_ = 1;
+  int looks_ = 0;
+};
+
+// SIGSTOP, or a suspended machine: the disk had no chance to answer.
+TEST(WatchdogTest, TheTimeInWhichTheProcessWasStoppedDoesNotCount) {
+  StoppedOnce clock;
+  std::promise<int> hung_at_look;
+  Watchdog watchdog(
+      300'000'000, clock,
+      [&]() -> int64_t {
+        clock.Look();
+        return 1;
+      },
+      [&](uint64_t age_ns) {
+        EXPECT_LT(age_ns, 1'000'000'000u);
+        hung_at_look.set_value(clock.looks());
+      });
+  // It has all its time from then on, and no more.
+  EXPECT_EQ(hung_at_look.get_future().get(), 6);
+}
+
 using WatchdogDeathTest = testing::Test;
 
 TEST(WatchdogDeathTest, AHungProcessSaysWhyAndEnds) {
