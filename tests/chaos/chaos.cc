@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/wait_until.h"
 #include "tests/chaos/percentile.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int64_t kMillis = 1'000'000;
 constexpr int64_t kPatienceNs = 60'000 * kMillis;
+constexpr size_t kLastLines = 10;
 constexpr char kMember[] = "member";
 constexpr char kDisk[] = "disk";
 
@@ -115,8 +117,13 @@ bool Chaos::Broken(const std::string& what, const std::string& how) {
   std::printf("round %d: %s: %s\n", rounds_, what.c_str(), how.c_str());
   for (int node = 1; node <= cluster_.size(); ++node) {
     if (cluster_.is_up(node) || cluster_.errors(node).empty()) continue;
-    std::printf("node %d wrote before it ended last:\n%s\n", node,
-                cluster_.errors(node).c_str());
+    const std::vector<std::string> lines =
+        absl::StrSplit(cluster_.errors(node), '\n', absl::SkipEmpty());
+    std::printf("node %d wrote before it ended last:\n", node);
+    const size_t first = lines.size() - std::min(lines.size(), kLastLines);
+    for (size_t i = first; i < lines.size(); ++i) {
+      std::printf("  %s\n", lines[i].c_str());
+    }
   }
   return false;
 }
