@@ -4,7 +4,8 @@
 //   kill     SIGKILL, and a start     cut      from everybody else
 //   stop     SIGTERM, and a start     one-way  the same in one direction
 //   pause    SIGSTOP and SIGCONT      break    each connection, once
-//   disk     somebody else fills it; now and then it is killed and started then
+//   disk     somebody else fills it; now and then to the last byte, and the
+//            server has to start on that
 //
 // Used by one thread.
 
