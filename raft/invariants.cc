@@ -4,9 +4,18 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "raft/quorum.h"
 
 namespace raft {
+namespace {
+
+// Counted here once more: what the core counts with is what is watched.
+template <class Predicate>
+bool IsMajority(const std::vector<ReplicaId>& voters, Predicate holds) {
+  const auto count = std::count_if(voters.begin(), voters.end(), holds);
+  return 2 * count > static_cast<int64_t>(voters.size());
+}
+
+}  // namespace
 
 template <class... Parts>
 void Invariants::Require(bool holds, const Parts&... parts) {
@@ -171,17 +180,17 @@ void Invariants::CheckCommit(ReplicaId self, const Raft& raft,
             " of an earlier term by counting (P17)");
     if (commit > commit_index()) {
       // And only when a majority has it on disk (P25, P27, P44, P46).
-      const Index durable{
-          QuorumValue(raft.configuration(), [&](ReplicaId replica) -> uint64_t {
-            const auto disk = disks_.find(replica);
-            if (disk == disks_.end()) return 0;
-            const std::optional<Position> theirs =
-                disk->second.PositionAt(commit);
-            return theirs == mine || disk->second.image().index > commit
-                       ? commit.value()
-                       : 0;
-          })};
-      Require(durable >= commit, id, ": committed index ", commit.value(),
+      const auto has_it = [&](ReplicaId replica) {
+        const auto disk = disks_.find(replica);
+        return disk != disks_.end() &&
+               (disk->second.PositionAt(commit) == mine ||
+                disk->second.image().index > commit);
+      };
+      const Configuration& configuration = raft.configuration();
+      const bool durable = IsMajority(configuration.voters, has_it) &&
+                           (!configuration.is_joint() ||
+                            IsMajority(configuration.voters_outgoing, has_it));
+      Require(durable, id, ": committed index ", commit.value(),
               " without a durable majority (P25)");
     }
   }

@@ -1,0 +1,96 @@
+// CoreSimulation is one random history of a group of cores: loss, duplication,
+// reordering, cuts, splits, crashes that lose what is not on disk, slow disks,
+// images, configuration changes, transfers. Every seed draws its own sizes and
+// its own kind of trouble. It is judged twice: no promise is ever broken, and
+// when the trouble ends the group converges.
+
+#ifndef RAFT_CORE_SIMULATION_H_
+#define RAFT_CORE_SIMULATION_H_
+
+#include <cstdint>
+#include <string>
+
+#include "base/random.h"
+#include "raft/configuration.h"
+#include "raft/raft.h"
+#include "raft/test_group.h"
+#include "raft/types.h"
+
+namespace raft {
+
+// The seeds of the test run: from 1 on.
+inline constexpr uint64_t kCoreSeeds = 1500;
+
+class CoreSimulation {
+ public:
+  // How far the histories went.
+  struct Reached {
+    uint64_t steps = 0;
+    uint64_t commits = 0;
+    uint64_t terms = 0;
+    uint64_t reads = 0;
+    uint64_t crashes = 0;
+    uint64_t images = 0;
+    uint64_t fetches = 0;
+    uint64_t changes = 0;
+    uint64_t transfers = 0;
+
+    void Add(const Reached& other) {
+      steps += other.steps;
+      commits += other.commits;
+      terms += other.terms;
+      reads += other.reads;
+      crashes += other.crashes;
+      images += other.images;
+      fetches += other.fetches;
+      changes += other.changes;
+      transfers += other.transfers;
+    }
+  };
+
+  // `tell`: every step is printed.
+  CoreSimulation(uint64_t seed, bool tell);
+
+  // Trouble first, then calm. Both return what went wrong, or nothing.
+  std::string Trouble();
+  std::string Converge();
+
+  Reached reached();
+
+ private:
+  Config DrawConfig();
+  ReplicaId Any();
+  // Whom writes are sent to, and reads: to who was deposed and does not know
+  // it as often as to the leader.
+  ReplicaId MostlyLeader(ReplicaId self);
+  ReplicaId MostlyALeader(ReplicaId self);
+
+  void Step();
+  void DeliverOne();
+  void Upset(ReplicaId self, uint64_t dice);
+  void Split();
+  void ChangeConfiguration(ReplicaId leader);
+
+  void Calm();
+  void TellStrangers(ReplicaId leader);
+  bool StrangersAreTold(const Configuration& configuration);
+  bool HasConverged(ReplicaId leader);
+
+  base::Random random_;
+  const Config config_;
+  TestGroup group_;
+  Configuration initial_;
+  Reached reached_;
+  uint64_t reads_ = 0;
+  bool lossy_;
+  bool reorders_;
+  bool crashes_;
+  bool changes_;
+  bool slow_disk_;
+  bool splits_;
+  ReplicaId deaf_;  // What is sent to it waits.
+};
+
+}  // namespace raft
+
+#endif  // RAFT_CORE_SIMULATION_H_
