@@ -40,8 +40,10 @@ class Disk::Driven : public storage::LogStore,
   }
   void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
                    absl::AnyInvocable<void(absl::Status)> done) override {
+    const raft::ReplicaId tombstone =
+        disk_.options_.forgets_tombstones ? raft::ReplicaId{1} : replica;
     store_->DropReplica(
-        partition, replica,
+        partition, tombstone,
         [this, partition, replica,
          done = std::move(done)](absl::Status status) mutable {
           if (status.ok()) disk_.observer_.OnDropped(partition, replica);

@@ -30,6 +30,8 @@ struct DiskOptions {
   // One sync in so many stalls for so long. 0: none.
   uint64_t stall_one_in = 0;
   uint64_t stall_ns = 0;
+  // A defect: it is not remembered which replica was dropped.
+  bool forgets_tombstones = false;
 };
 
 // A storage::LogWrite without its completion.

@@ -377,6 +377,8 @@ std::vector<Mutant> AllMutants() {
       {"RunsACopyAsANewCommand", {.link = {.renumber_copies = true}}},
       {"DropsAnEvent", {.link = {.drop_output_one_in = 50}}},
       {"AnswersAStaleRead", {.link = {.stale_answer_one_in = 20}}},
+      // A removed replica is made anew, without its votes (P45).
+      {"ForgetsATombstone", {.forgets_tombstones = true}},
       {"ClockRunsFast", {.clock_rate_ppm = 8 * SimClock::kTrueRatePpm}},
   };
 }

@@ -34,6 +34,7 @@ class Network::Port : public partition::Transport {
                   std::vector<raft::Member> members) override {
     if (self == raft::ReplicaId{}) {
       network_.members_.erase({node_, partition});
+      network_.Echo(node_, partition);
       return;
     }
     Members& known = network_.members_[{node_, partition}];
@@ -134,6 +135,15 @@ void Network::Send(base::NodeId from, base::PartitionId partition,
   }
 }
 
+void Network::Echo(base::NodeId node, base::PartitionId partition) {
+  const auto last = last_of_leader_.find({node, partition});
+  if (last == last_of_leader_.end() || options_.late_one_in == 0) return;
+  loop_.After(random_.Below(options_.late_ns_max),
+              [this, node, partition, word = last->second] {
+                Arrive(word.from, node, partition, word.message);
+              });
+}
+
 void Network::Arrive(base::NodeId from, base::NodeId to,
                      base::PartitionId partition, Parcel parcel) {
   if (cuts_.contains({from, to})) return;
@@ -151,6 +161,9 @@ void Network::Arrive(base::NodeId from, base::NodeId to,
   }
   if (!Takes(members->second, from, parcel)) return;
   if (message != nullptr) {
+    if (partition::IsOfLeader(*message)) {
+      last_of_leader_[{to, partition}] = {from, *message};
+    }
     std::vector<raft::Message> messages;
     messages.push_back(std::move(*message));
     listener.receiver->Receive(partition, std::move(messages));

@@ -30,7 +30,8 @@ struct NetworkOptions {
   // One message in so many. 0: none.
   uint64_t lose_one_in = 0;
   uint64_t repeat_one_in = 0;
-  // One message in so many arrives once more, up to so much later. 0: none.
+  // One message in so many arrives once more, up to so much later, and so does
+  // the last one of a leader to a replica that is gone (P45). 0: none.
   uint64_t late_one_in = 0;
   uint64_t late_ns_max = 0;
 };
@@ -88,6 +89,7 @@ class Network {
   static bool Takes(Members& members, base::NodeId from, const Parcel& parcel);
   void Send(base::NodeId from, base::PartitionId partition, raft::ReplicaId to,
             const Parcel& parcel);
+  void Echo(base::NodeId node, base::PartitionId partition);
   void Arrive(base::NodeId from, base::NodeId to, base::PartitionId partition,
               Parcel parcel);
 
@@ -103,6 +105,12 @@ class Network {
   // Of the present processes.
   std::map<std::pair<base::NodeId, base::PartitionId>, Members> members_;
   std::set<std::pair<base::NodeId, base::NodeId>> cuts_;
+  struct Word {
+    base::NodeId from;
+    raft::Message message;
+  };
+  // That reached the replica on a node.
+  std::map<std::pair<base::NodeId, base::PartitionId>, Word> last_of_leader_;
 };
 
 }  // namespace sim

@@ -107,6 +107,7 @@ class World {
     if (defect.clock_rate_ppm != 0) {
       options.clock_rate_ppm = defect.clock_rate_ppm;
     }
+    options.disk.forgets_tombstones = defect.forgets_tombstones;
     // Some disks are slow all the time.
     if (random_.OneIn(6)) options.disk.sync_ns_max *= 10;
     for (const auto& [partition, group] : groups_) {

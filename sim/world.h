@@ -33,6 +33,7 @@ struct Defect {
   LinkFaults link;
   const session::Registry* registry = nullptr;  // Instead of the built-in one.
   uint64_t clock_rate_ppm = 0;                  // 0: drawn for each node.
+  bool forgets_tombstones = false;              // Of all disks.
 };
 
 struct RunResult {
