@@ -74,6 +74,8 @@ Json ToJson(const admin::PartitionStatus& partition) {
   object["durable_index"] = partition.durable_index();
   object["image_index"] = partition.image_index();
   object["verified_index"] = partition.verified_index();
+  object["digest_index"] = partition.digest_index();
+  object["digest"] = partition.digest();
   object["machine_version"] = partition.machine_version();
   object["machine_version_max"] = partition.machine_version_max();
   object["machine_version_since"] = partition.machine_version_since();

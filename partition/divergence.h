@@ -66,6 +66,10 @@ class Divergence {
   bool IsVerified(raft::Index index) const;
   // The newest such checkpoint of this process; 0: none.
   raft::Index verified_index() const { return verified_; }
+  // What was added last; null: nothing since Forget.
+  const DigestReport* newest() const {
+    return own_.empty() ? nullptr : &own_.back().report;
+  }
 
   // Stays until Forget.
   const std::optional<Contradiction>& contradiction() const {

@@ -293,6 +293,10 @@ void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
     status.problem = standing_.problem();
     status.alarm = Alarm();
     status.verified_index = divergence_.verified_index();
+    if (const DigestReport* own = divergence_.newest()) {
+      status.digest_index = own->index;
+      status.digest = own->digest;
+    }
     status.configuration = core_->configuration();
     status.followers = core_->followers();
     status.tick_ns = options_.raft.tick_ns;

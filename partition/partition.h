@@ -187,6 +187,10 @@ struct PartitionStatus {
   // The newest checkpoint at which a majority had this state; 0: none since the
   // start.
   raft::Index verified_index;
+  // The newest checkpoint at which this state was summed up, and to what; 0 and
+  // 0: none since the start.
+  raft::Index digest_index;
+  uint64_t digest = 0;
   raft::Configuration configuration;
   // The others, as the leader sees them; empty elsewhere.
   std::vector<raft::FollowerStatus> followers;

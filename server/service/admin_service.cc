@@ -61,6 +61,8 @@ void Fill(const partition::PartitionStatus& from, admin::PartitionStatus& to) {
   to.set_durable_index(from.durable_index.value());
   to.set_image_index(from.image_index.value());
   to.set_verified_index(from.verified_index.value());
+  to.set_digest_index(from.digest_index.value());
+  to.set_digest(from.digest);
   to.set_alarm(from.alarm);
   to.set_machine_version(from.machine_version);
   to.set_machine_version_max(from.machine_version_max);
