@@ -6,19 +6,17 @@
 #include <grpcpp/security/credentials.h>
 
 #include <filesystem>
-#include <functional>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/wait_until.h"
 #include "gtest/gtest.h"
 #include "multiraft/admin/v1/admin.grpc.pb.h"
 #include "tests/chaos/cluster.h"
 #include "tests/chaos/load.h"
+#include "tests/chaos/same_state.h"
 #include "tests/raw_session.h"
 #include "tests/server_fixture.h"
 
@@ -39,8 +37,12 @@ class FailoverTest : public ::testing::Test {
     for (int i = 1; i <= 3; ++i) {
       std::filesystem::create_directory(DirectoryOf(i));
     }
-    cluster_ = std::make_unique<Cluster>(ClusterOptions{
-        .nodes = 3, .partitions = partitions, .directory = directory_.path()});
+    cluster_ = std::make_unique<Cluster>(
+        ClusterOptions{.nodes = 3,
+                       .partitions = partitions,
+                       .directory = directory_.path(),
+                       // Their states are compared at checkpoints.
+                       .arguments = {"--checkpoint_interval=1s"}});
     ASSERT_TRUE(cluster_->Start());
     load_ = std::make_unique<Load>(LoadOptions{
         .addresses = cluster_->addresses(), .partitions = partitions});
@@ -86,37 +88,13 @@ class FailoverTest : public ::testing::Test {
     return 0;
   }
 
-  // Each look asks all nodes.
-  bool Becomes(const std::function<bool()>& holds) {
-    return base::WaitUntil(
-        holds, {.timeout_ns = kPatienceNs, .look_every_ns = 20 * kMillis});
-  }
-
-  // All nodes have applied the same log to the same size of state.
-  bool AreEqual() {
-    std::set<std::string> states;
-    for (int node = 1; node <= 3; ++node) {
-      const admin::StatusResponse status = StatusOf(node);
-      if (status.partitions_size() != static_cast<int>(partitions_)) {
-        return false;
-      }
-      std::string state;
-      for (const auto& one : status.partitions()) {
-        if (one.applied_index() != one.commit_index()) return false;
-        absl::StrAppend(&state, one.partition_id(), ": ", one.applied_index(),
-                        " ", one.index(), " ", one.state_bytes(), "; ");
-      }
-      states.insert(state);
-    }
-    return states.size() == 1;
-  }
-
   // Ends the load and judges it.
   void Judge() {
     load_->Stop();
     EXPECT_EQ(load_->Check(), std::vector<std::string>());
     EXPECT_GT(load_->acknowledged(), 0u);
-    EXPECT_TRUE(Becomes([this] { return AreEqual(); }));
+    EXPECT_EQ(AwaitSameState(cluster_->addresses(), partitions_, kPatienceNs),
+              "");
   }
 
   TempDir directory_;

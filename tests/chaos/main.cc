@@ -32,6 +32,7 @@
 #include "tests/chaos/handover.h"
 #include "tests/chaos/load.h"
 #include "tests/chaos/members.h"
+#include "tests/chaos/same_state.h"
 #include "tests/server_fixture.h"
 #include "tests/small_disk.h"
 
@@ -116,6 +117,22 @@ SmallDisks MakeDisks(const std::string& directory, int no_mounts_errno,
   return disks;
 }
 
+// All that take part, in the end.
+bool HaveSameState(const Cluster& cluster, const Members& members) {
+  std::vector<std::string> servers;
+  for (int node : members.nodes()) {
+    servers.push_back(cluster.addresses()[static_cast<size_t>(node) - 1]);
+  }
+  const std::string differences =
+      AwaitSameState(servers, absl::GetFlag(FLAGS_partitions), 60 * kSeconds);
+  if (differences.empty()) {
+    std::printf("all replicas have the same state\n");
+    return true;
+  }
+  std::printf("BROKEN: states differ\n%s\n", differences.c_str());
+  return false;
+}
+
 int Run(int no_mounts_errno) {
   TempDir directory;
   const int kills = absl::GetFlag(FLAGS_kills);
@@ -124,10 +141,11 @@ int Run(int no_mounts_errno) {
   std::vector<std::string> faults = absl::GetFlag(FLAGS_faults);
   if (measures) faults.clear();
   SmallDisks disks = MakeDisks(directory.path(), no_mounts_errno, faults);
-  std::vector<std::string> arguments;
+  std::vector<std::string> arguments = {"--checkpoint_interval=5s"};
   if (!measures) {
-    arguments = {"--checkpoint_log_bytes=4MiB", "--checkpoint_interval=5s",
-                 "--log_keep_bytes=2MiB", "--disk_reserve=32MiB"};
+    arguments.insert(arguments.end(),
+                     {"--checkpoint_log_bytes=4MiB", "--log_keep_bytes=2MiB",
+                      "--disk_reserve=32MiB"});
   }
   for (const std::string& flag : absl::GetFlag(FLAGS_server_flags)) {
     arguments.push_back(flag);
@@ -179,7 +197,9 @@ int Run(int no_mounts_errno) {
   }
   std::printf("%s\n",
               problems.empty() ? "nothing lost, nothing doubled" : "BROKEN");
-  return ok && problems.empty() ? 0 : 1;
+  ok = ok && problems.empty();
+  if (ok) ok = HaveSameState(cluster, members);
+  return ok ? 0 : 1;
 }
 
 }  // namespace
