@@ -72,7 +72,7 @@ TEST_F(LockTest, GetOfAFreeLockIsNotFound) {
   EXPECT_EQ(lock_.Status("Get", pb::GetInput()), OperationStatus::kNotFound);
 }
 
-TEST_F(LockTest, WaitersAreGrantedInOrderWithGrowingTokens) {
+TEST_F(LockTest, WaitersAreGrantedInOrderWithGrowingTokens) {  // P53
   Acquire(1);
   const CommandKey second = Acquire(2);
   const CommandKey third = Acquire(3);

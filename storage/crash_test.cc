@@ -357,6 +357,7 @@ void PrintTo(const Failure& failure, std::ostream* out) {
 class FailureTest : public CrashTest,
                     public ::testing::WithParamInterface<Failure> {};
 
+// P32; and P34, where the failure is a full disk.
 TEST_P(FailureTest, StoreIsFencedAndReopenHasEverythingAcknowledged) {
   const Failure& failure = GetParam();
   bool happened = false;

@@ -1,6 +1,6 @@
-// A server on a small disk that somebody else fills (D6, U10-U12): commands are
-// refused before it is too late, nothing is lost, and service returns by itself
-// when there is space; also after a restart on the full disk.
+// A server on a small disk that somebody else fills (D6, P34, U10-U12):
+// commands are refused before it is too late, nothing is lost, and service
+// returns by itself when there is space; also after a restart on the full disk.
 
 #include <signal.h>
 
