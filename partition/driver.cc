@@ -98,8 +98,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
 
 // Nobody refers to this any more, so nothing else looks at the state.
 Driver::~Driver() {
-  if (ports_.loader == nullptr) return;
-  ports_.loader->Post([old = std::move(state_machine_)] {});
+  Load([old = std::move(state_machine_)] {});
 }
 
 // --- Any thread --------------------------------------------------------------

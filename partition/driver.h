@@ -206,9 +206,9 @@ class Driver : public Partition {
   void ImageDurable(raft::Index index);
   void ImageInstalled(std::unique_ptr<session::StateMachine> state_machine,
                       const storage::ImagePointer& image);
-  // On a thread of the store: a large state takes long.
-  void FreeLater(std::unique_ptr<session::StateMachine> state_machine,
-                 uint64_t generation);
+  // On the loader's thread, if there is one: to end the load of a large state,
+  // or to free it, takes long.
+  void Load(TaskItem task);
 
   // --- driver_events.cc -----------------------------------------------------
   void Tell(ReplicaEvent::Kind kind, raft::Index index,

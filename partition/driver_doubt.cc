@@ -271,7 +271,7 @@ void Driver::Reseeded(std::unique_ptr<session::StateMachine> state_machine,
   Resume();
   ReportImage();
   Replay();
-  FreeLater(std::move(state_machine), image.generation);
+  Load([old = std::move(state_machine)] {});
 }
 
 // --- Quarantine -------------------------------------------------------------

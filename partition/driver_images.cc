@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "partition/driver.h"
-#include "partition/free_later.h"
 
 namespace partition {
 namespace {
@@ -49,6 +48,7 @@ ImageReceiver::Hooks Driver::ReceiverHooks() {
   return {
       .post = [this](TaskItem task) { PostLater(std::move(task)); },
       .hold = [this] { return Hold(); },
+      .load = [this](TaskItem task) { Load(std::move(task)); },
       .now_ns = [this] { return Now(); },
       .send =
           [this](ImageMessage message) {
@@ -187,13 +187,12 @@ void Driver::ImageInstalled(
   divergence_.Forget();
   if (standing_.is_paused()) Resume();
   ReportImage();
-  FreeLater(std::move(state_machine), image.generation);
+  Load([old = std::move(state_machine)] {});
 }
 
-void Driver::FreeLater(std::unique_ptr<session::StateMachine> state_machine,
-                       uint64_t generation) {
-  partition::FreeLater(std::move(state_machine), Hold(), options_.id,
-                       generation, ports_.store);
+void Driver::Load(TaskItem task) {
+  if (ports_.loader == nullptr) return task();
+  ports_.loader->Post(std::move(task));
 }
 
 }  // namespace partition

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
-#include "partition/free_later.h"
 
 namespace partition {
 namespace {
@@ -97,11 +96,8 @@ raft::Position ImageReceiver::Drop(const absl::Status& why) {
     // A failure shows at the next write.
     batch.done = [hold = hooks_.hold()](absl::Status) {};
     store_.WriteImage(std::move(batch));
-    if (transfer_->state_machine != nullptr) {
-      FreeLater(std::move(transfer_->state_machine), hooks_.hold(), options_.id,
-                transfer_->generation, store_);
-    }
   }
+  FreeLater(std::move(transfer_->state_machine));
   ++number_;
   transfer_ = nullptr;
   return position;
@@ -110,6 +106,7 @@ raft::Position ImageReceiver::Drop(const absl::Status& why) {
 void ImageReceiver::Stop() {
   stopped_ = true;
   ++number_;
+  if (transfer_ != nullptr) FreeLater(std::move(transfer_->state_machine));
   transfer_ = nullptr;
   next_.reset();
 }
@@ -287,25 +284,22 @@ void ImageReceiver::Finish() {
                                     .machine_version = pointer.machine_version,
                                     .checkpoint = pointer.checkpoint,
                                     .digest = pointer.digest};
-  // Behind an empty batch: a thread of the store that has time.
-  storage::ImageBatch nothing;
-  nothing.partition = options_.id;
-  nothing.generation = transfer_->generation;
-  nothing.done = [this, number = number_, post = hooks_.post,
-                  hold = hooks_.hold(), header,
-                  state_machine = std::move(transfer_->state_machine)](
-                     const absl::Status& written) mutable {
+  hooks_.load([this, number = number_, post = hooks_.post, hold = hooks_.hold(),
+               header,
+               state_machine = std::move(transfer_->state_machine)]() mutable {
     absl::Status loaded = state_machine->FinishLoad(header);
-    post([this, number, written, loaded = std::move(loaded),
+    post([this, number, loaded = std::move(loaded),
           state_machine = std::move(state_machine)]() mutable {
-      if (!written.ok()) return hooks_.failed(written);
       if (number == number_) return Finished(std::move(state_machine), loaded);
-      // Given up meanwhile.
-      FreeLater(std::move(state_machine), hooks_.hold(), options_.id,
-                /*generation=*/0, store_);
+      FreeLater(std::move(state_machine));  // Given up meanwhile.
     });
-  };
-  store_.WriteImage(std::move(nothing));
+  });
+}
+
+void ImageReceiver::FreeLater(
+    std::unique_ptr<session::StateMachine> state_machine) {
+  if (state_machine == nullptr) return;
+  hooks_.load([old = std::move(state_machine)] {});
 }
 
 void ImageReceiver::Finished(

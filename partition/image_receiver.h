@@ -7,8 +7,9 @@
 //         -> digest right, what is derived rebuilt: sealed
 //         -> all rows written -> pointer written -> Hooks::installed
 //
-// To rebuild what is derived from a large state takes long: that is done on the
-// store's thread for images, not between the turns of the partition.
+// To rebuild what is derived from a large state takes long, and so does to free
+// one: that is done on the loader's thread, neither between the turns of the
+// partition nor where the images of all partitions are written.
 //
 // Until it is sealed a transfer can be given up at any moment and leaves
 // nothing behind; then it goes to its end, whatever the leader does, since the
@@ -51,6 +52,8 @@ class ImageReceiver {
     std::function<void(absl::AnyInvocable<void()>)> post;
     // What a completion that the store gets keeps: all that it refers to.
     std::function<std::shared_ptr<const void>()> hold;
+    // Runs what takes long on a thread that has time. Thread-safe.
+    std::function<void(absl::AnyInvocable<void()>)> load;
     std::function<uint64_t()> now_ns;
     std::function<void(ImageMessage)> send;
     // The generation on disk, behind every write queued so far.
@@ -142,6 +145,7 @@ class ImageReceiver {
   // The image cannot be this one: gives it up, and the next must wait.
   void GiveUpDamaged(const absl::Status& why);
   absl::Status CheckPointer() const;
+  void FreeLater(std::unique_ptr<session::StateMachine> state_machine);
   // Ends the load, elsewhere; then, with what came of it.
   void Finish();
   void Finished(std::unique_ptr<session::StateMachine> state_machine,

@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "partition/image_receiver.h"
 #include "partition/image_sender.h"
+#include "partition/made_image.h"
 #include "session/image_sum.h"
 #include "session/testing/replica.h"
 #include "storage/memory_store.h"
@@ -35,77 +36,9 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr base::PartitionId kPartition{1};
-constexpr ReplicaId kLeader{1};
-constexpr ReplicaId kFollower{2};
+constexpr ReplicaId kLeader = MadeImage::kLeader;
+constexpr ReplicaId kFollower = MadeImage::kFollower;
 constexpr uint64_t kTick = kSecond / 10;
-
-raft::Configuration TwoVoters() {
-  raft::Configuration configuration;
-  for (const ReplicaId replica : {kLeader, kFollower}) {
-    configuration.voters.push_back(replica);
-    configuration.members.push_back(
-        {.replica = replica,
-         .node = base::NodeId{static_cast<uint32_t>(replica.value())}});
-  }
-  return configuration;
-}
-
-// The image of a state with `rows` entries of `row_bytes` in a box.
-class MadeImage {
- public:
-  MadeImage(int rows, size_t row_bytes, const std::string& letter = "v") {
-    session::testing::Replica replica;
-    const session::SessionId session = replica.Open(3600 * kSecond);
-    const session::PrimitiveId box = replica.Create(session, 1, "box");
-    for (int i = 0; i < rows; ++i) {
-      replica.Run(session, i + 2, box, session::testing::kPut,
-                  "k" + std::to_string(1000 + i) + " " +
-                      std::string(row_bytes, letter[0]));
-      replica.KeepAlive(session, i + 2);
-    }
-    replica.Checkpoint();
-    replica.WriteImage();
-    image_ = replica.image();
-    digest = replica.machine().FullDigest();
-  }
-
-  raft::Position position() const {
-    return {.index = Index{image_.header.log_index},
-            .term = raft::Term{image_.header.term},
-            .time_ns = image_.header.time_ns,
-            .chain = 4711};
-  }
-  storage::ImagePointer pointer(uint64_t generation) const {
-    return {.position = position(),
-            .command_index = image_.header.command_index,
-            .configuration = TwoVoters(),
-            .generation = generation,
-            .checkpoint = image_.header.checkpoint,
-            .machine_version = image_.header.machine_version,
-            .digest = image_.header.digest};
-  }
-  std::vector<storage::ImageRow> rows() const {
-    std::vector<storage::ImageRow> rows;
-    for (const session::EncodedRow& row : image_.rows) {
-      rows.push_back({.table = static_cast<uint16_t>(row.table),
-                      .key = row.key,
-                      .checkpoint = row.checkpoint,
-                      .erased = row.erased,
-                      .value = row.value});
-    }
-    return rows;
-  }
-  raft::SnapshotInstall offer() const {
-    return {.leader = kLeader,
-            .position = position(),
-            .configuration = TwoVoters()};
-  }
-
-  uint64_t digest = 0;
-
- private:
-  session::testing::KeptImage image_;
-};
 
 class ImageTransferTest : public ::testing::Test {
  protected:
@@ -115,7 +48,8 @@ class ImageTransferTest : public ::testing::Test {
     options_.image_chunk_bytes = 4 << 10;
     options_.image_inflight_bytes = 16 << 10;
     for (storage::MemoryStore* store : {leader_store_.get(), store_.get()}) {
-      CHECK(store->CreatePartition(kPartition, TwoVoters()).ok());
+      CHECK(
+          store->CreatePartition(kPartition, MadeImage::Configuration()).ok());
     }
     sender_ = std::make_unique<ImageSender>(
         options_, kLeader, *leader_store_,
@@ -143,6 +77,7 @@ class ImageTransferTest : public ::testing::Test {
         ImageReceiver::Hooks{
             .post = [this](auto task) { tasks_.push_back(std::move(task)); },
             .hold = [] { return nullptr; },
+            .load = [this](auto task) { loads_.push_back(std::move(task)); },
             .now_ns = [this] { return now_ns_; },
             .send = [this](ImageMessage m) { Send(std::move(m)); },
             .generation = [this] { return generation_; },
@@ -221,6 +156,10 @@ class ImageTransferTest : public ::testing::Test {
     if (!tasks_.empty()) {
       auto task = std::move(tasks_.front());
       tasks_.pop_front();
+      task();
+    } else if (!loads_.empty()) {
+      auto task = std::move(loads_.front());
+      loads_.pop_front();
       task();
     } else if (!wire_.empty()) {
       ImageMessage message = std::move(wire_.front());
@@ -303,6 +242,7 @@ class ImageTransferTest : public ::testing::Test {
       {.replica = kFollower, .state = raft::ProgressState::kSnapshot}};
   std::function<Fate(ImageMessage&)> fate_;
   std::deque<absl::AnyInvocable<void()>> tasks_;
+  std::deque<absl::AnyInvocable<void()>> loads_;  // On the loader's thread.
   std::deque<ImageMessage> wire_;
   std::vector<ImageMessage> late_;
   uint64_t sent_bytes_ = 0;
@@ -778,6 +718,7 @@ TEST_F(ImageTransferTest, CrashAnywhereLeavesOneImageWhole) {
     // Power is lost.
     if (steps % 2 == 0) store_->AppendStep();
     tasks_.clear();
+    loads_.clear();
     wire_.clear();
     receiver_ = nullptr;
     store_->Abandon();

@@ -131,7 +131,8 @@ struct Ports {
   Transport& transport;
   const session::Registry& registry;
   const DiskGate* disk = nullptr;  // Null: there is always space.
-  Executor* loader = nullptr;      // Frees what is large. Null: nobody does.
+  // Ends the load of what is large, and frees it. Null: the executor does.
+  Executor* loader = nullptr;
   std::shared_ptr<NodeUndurable> undurable;  // Null: it is the only partition.
 };
 

@@ -1,0 +1,74 @@
+// One replica and the images that it is sent, or had better be sent.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "partition/driver_fixture.h"
+#include "partition/made_image.h"
+#include "partition/note.h"
+#include "partition/partition.h"
+#include "raft/configuration.h"
+#include "raft/message.h"
+#include "raft/types.h"
+#include "session/testing/box.h"
+
+namespace partition {
+namespace {
+
+using raft::Index;
+using raft::ReplicaId;
+using raft::Term;
+
+constexpr uint64_t kHourNs = 3'600'000'000'000;
+
+class DriverImagesTest : public DriverFixture {
+ protected:
+  DriverImagesTest() : DriverFixture(session::testing::BoxRegistry()) {}
+
+  raft::Entry Entry(const std::string& bytes) {
+    return log_.Add(Term{1}, bytes);
+  }
+  // The leader sends `entry`, and that it is committed.
+  void HearEntry(const std::string& bytes) {
+    const raft::Position previous = log_.last();
+    const raft::Entry entry = Entry(bytes);
+    Hear(raft::AppendEntries{.prev_index = previous.index,
+                             .prev_term = previous.term,
+                             .prev_chain = previous.chain,
+                             .commit_index = entry.index,
+                             .entries = {entry}});
+  }
+  void HearOffer(const MadeImage& image) {
+    Hear(raft::InstallSnapshot{.position = image.position(),
+                               .configuration = raft::EncodeConfiguration(
+                                   MadeImage::Configuration())});
+  }
+  // All of the image arrives. Nothing is synced.
+  void HearRows(const MadeImage& image) {
+    partition_->StepImage(image.chunk());
+    do {
+      if (store_.has_pending_images()) store_.ImageStep();
+      while (line_.RunOne() || loader_.RunOne()) {
+      }
+    } while (store_.has_pending_images());
+  }
+
+  LeaderLog log_;
+  const MadeImage image_{3, 10};
+};
+
+// To free what was loaded takes long.
+TEST_F(DriverImagesTest, AReplicaThatStopsFreesItsHalfOfAnImageElsewhere) {
+  Open({1, 2, 3});
+  Hear(raft::Heartbeat{});
+  HearOffer(image_);
+  partition_->Stop(StopReason::kRemoved);
+  RunTasks();
+  EXPECT_TRUE(loader_.RunOne());
+}
+
+}  // namespace
+}  // namespace partition
