@@ -93,9 +93,11 @@ void Driver::Handle(raft::ReplicaId from, const DigestReport& report) {
 
 void Driver::LookForContradiction() {
   const auto& contradiction = divergence_.contradiction();
-  if (contradiction.has_value() && !standing_.is_paused()) {
-    Distrust(contradiction->index, contradiction->what);
-  }
+  if (!contradiction.has_value() || standing_.is_paused()) return;
+  // The state that is wrong is about to be replaced, and the pointer of the new
+  // image may be on its way to the disk: the old one must not follow it.
+  if (image_receiver_.is_sealed()) return;
+  Distrust(contradiction->index, contradiction->what);
 }
 
 // --- Paused -----------------------------------------------------------------

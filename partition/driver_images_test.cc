@@ -60,6 +60,45 @@ class DriverImagesTest : public DriverFixture {
   const MadeImage image_{3, 10};
 };
 
+// While the pointer of a new image is on its way to the disk, the state before
+// it is found to be wrong: that is over in a moment.
+TEST_F(DriverImagesTest, AStateThatIsBeingReplacedIsNotDoubted) {
+  Open({1, 2, 3});
+  HearEntry(OpenSession(kHourNs).SerializeAsString());
+  HearEntry(Checkpoint().SerializeAsString());
+  ASSERT_EQ(Status().image_index, Index{2});
+  HearOffer(image_);
+  HearRows(image_);
+  ASSERT_TRUE(store_.has_pending_writes());
+  for (const uint64_t other : {1, 3}) {
+    StepNote(
+        ReplicaId{other},
+        DigestReport{.index = Index{2}, .machine_version = 1, .digest = 42});
+  }
+  RunTasks();
+  Run();
+  EXPECT_EQ(Status().image_index, image_.position().index);
+  EXPECT_FALSE(partition_->paused());
+  EXPECT_EQ(Status().problem, "");
+}
+
+TEST_F(DriverImagesTest, OtherwiseItIs) {
+  Open({1, 2, 3});
+  HearEntry(OpenSession(kHourNs).SerializeAsString());
+  HearEntry(Checkpoint().SerializeAsString());
+  HearOffer(image_);
+  for (const uint64_t other : {1, 3}) {
+    StepNote(
+        ReplicaId{other},
+        DigestReport{.index = Index{2}, .machine_version = 1, .digest = 42});
+  }
+  Run();
+  EXPECT_TRUE(partition_->paused());
+  HearRows(image_);
+  Run();
+  EXPECT_FALSE(partition_->paused());
+}
+
 // To free what was loaded takes long.
 TEST_F(DriverImagesTest, AReplicaThatStopsFreesItsHalfOfAnImageElsewhere) {
   Open({1, 2, 3});

@@ -99,6 +99,8 @@ class ImageReceiver {
   void Stop();
 
   bool is_receiving() const { return transfer_ != nullptr; }
+  // It goes to its end whatever comes.
+  bool is_sealed() const { return transfer_ != nullptr && transfer_->sealed; }
 
   // What arrived in this and earlier transfers, for status and tests.
   uint64_t received_bytes() const { return received_bytes_; }
