@@ -232,6 +232,7 @@ void Driver::Step(std::vector<raft::Message> messages) {
     if (standing_.has_failed()) return;
     for (raft::Message& message : messages) {
       if (standing_.disk_is_low() && NeedsSpace(message)) continue;
+      if (HasTooMuchToApply() && AddsEntries(message)) continue;
       core_->Step(std::move(message));
     }
   });
@@ -240,9 +241,13 @@ void Driver::Step(std::vector<raft::Message> messages) {
 // What is not taken, and so not acknowledged, while the disk is low (D6). The
 // leader keeps asking; heartbeats and votes pass.
 bool Driver::NeedsSpace(const raft::Message& message) {
-  const auto* append = std::get_if<raft::AppendEntries>(&message.body);
-  return (append != nullptr && !append->entries.empty()) ||
+  return AddsEntries(message) ||
          std::holds_alternative<raft::InstallSnapshot>(message.body);
+}
+
+bool Driver::AddsEntries(const raft::Message& message) {
+  const auto* append = std::get_if<raft::AppendEntries>(&message.body);
+  return append != nullptr && !append->entries.empty();
 }
 
 uint64_t Driver::AddLeaderListener(

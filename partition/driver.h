@@ -128,6 +128,7 @@ class Driver : public Partition {
   void StandingChanged();
   void UpdateServing();
   static bool NeedsSpace(const raft::Message& message);
+  static bool AddsEntries(const raft::Message& message);
   void Fail(absl::Status status) { Fail(Failure{.status = std::move(status)}); }
   void FailOfDisk(absl::Status status) {
     Fail(Failure{.status = std::move(status), .of_disk = true});
@@ -237,7 +238,10 @@ class Driver : public Partition {
   void SetPaused(PauseReason reason, std::string why);
   void Resume();
   session::Applied Apply(const session::LogEntry& entry);
-  bool ApplyIsHeld();
+  // What the core hands out is not applied now.
+  bool ApplyIsHeld() const;
+  void DropWhilePaused();
+  bool HasTooMuchToApply() const;
   void Replay();
   Replayer::Hooks ReplayHooks();
   void Distrust(raft::Index index, const std::string& what);
@@ -339,6 +343,7 @@ class Driver : public Partition {
 
   // By the core, while what it did was not applied.
   raft::Index handed_out_;
+  uint64_t dropped_bytes_ = 0;  // Of entries, since this replica was paused.
   // If it has diverged: an image in front of it is no help.
   raft::Index wrong_since_;
   uint64_t doubt_ticks_ = 0;

@@ -127,19 +127,34 @@ void Driver::Resume() {
   const bool was_quarantined =
       standing_.pause_reason() == PauseReason::kQuarantined;
   standing_.Resume();
+  dropped_bytes_ = 0;
   if (was_quarantined && options_.on_resumed) options_.on_resumed(options_.id);
 }
 
-// While paused or replaying, what the core hands out is not applied. While
-// paused it is let go, so that memory does not grow: it is read again from the
-// log.
-bool Driver::ApplyIsHeld() {
-  if (standing_.is_paused() && !to_apply_.empty()) {
-    handed_out_ = to_apply_.back().index;
-    to_apply_.clear();
-    core_->Applied(handed_out_);
-  }
+bool Driver::ApplyIsHeld() const {
   return standing_.is_paused() || replayer_.active();
+}
+
+// What the core hands out to a replica that is paused is let go, so that memory
+// does not grow: it is read again from the log.
+void Driver::DropWhilePaused() {
+  if (!standing_.is_paused() || to_apply_.empty()) return;
+  for (const raft::Entry& entry : to_apply_) {
+    dropped_bytes_ += entry.bytes().size() + sizeof(raft::Entry);
+  }
+  handed_out_ = to_apply_.back().index;
+  to_apply_.clear();
+  core_->Applied(handed_out_);
+}
+
+// The log of a replica that is paused grows, and nothing is trimmed. Behind so
+// much of it no more entries are taken: the leader keeps no more for a follower
+// that is behind, so it sends an image then, which also ends the pause. And a
+// start loads no more.
+bool Driver::HasTooMuchToApply() const {
+  return standing_.is_paused() &&
+         dropped_bytes_ + LogBehind(checkpointer_.image().position.index) >
+             options_.log_behind_bytes_max;
 }
 
 // The state goes on from where it stands, up to what the core has handed out.

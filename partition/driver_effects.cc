@@ -41,6 +41,7 @@ void Driver::ProcessReady() {
         }
       }
     }
+    DropWhilePaused();
     if (ApplyIsHeld() || to_apply_.empty() || !standing_.may_apply()) return;
     if (!FitsThisTurn()) break;
     ApplySome();

@@ -109,5 +109,22 @@ TEST_F(DriverImagesTest, AReplicaThatStopsFreesItsHalfOfAnImageElsewhere) {
   EXPECT_TRUE(loader_.RunOne());
 }
 
+// The log of a replica that applies nothing is bounded: when it has so much to
+// apply it takes no more, and in the end the leader sends an image.
+TEST_F(DriverImagesTest, AQuarantinedReplicaTakesNoMoreThanItMayBeBehind) {
+  Options options{.log_behind_bytes_max = 2'000};
+  options.quarantined = {{kFixturePartition, Index{1}}};
+  Open({1, 2, 3}, options);
+  for (int i = 0; i < 5; ++i) HearEntry(std::string(1'500, 'x'));
+  EXPECT_EQ(Status().last_index, Index{2});
+  HearEntry("");
+  HearOffer(image_);
+  ASSERT_EQ(network_.images.size(), 1u);
+  HearRows(image_);
+  Run();
+  EXPECT_FALSE(partition_->paused());
+  EXPECT_EQ(Status().applied_index, image_.position().index);
+}
+
 }  // namespace
 }  // namespace partition
