@@ -75,6 +75,15 @@ bool Checkpointer::IsDue(uint64_t now_ns) const {
           now_ns - last_ns_ >= options_.checkpoint_interval_ns);
 }
 
+void Checkpointer::set_replaying(bool replaying) {
+  is_replaying_ = replaying;
+  HoldCuts();
+}
+
+void Checkpointer::HoldCuts() {
+  state_machine_->set_hold_checkpoints(is_cleaning_ || is_replaying_);
+}
+
 // One slice of encoding; the next comes in a task of its own, so that commands
 // run in between.
 void Checkpointer::Continue() {
@@ -162,7 +171,8 @@ void Checkpointer::PointerDurable(const storage::ImagePointer& pointer,
   // Another cut may begin when the last of it is handed over: what replaces a
   // version must come behind its removal.
   obsolete_ = state_machine_->ImageDurable();
-  state_machine_->set_hold_checkpoints(true);
+  is_cleaning_ = true;
+  HoldCuts();
   Clean();
 }
 
@@ -193,7 +203,8 @@ void Checkpointer::Clean() {
     }
     obsolete_ = {};
     cut_.reset();
-    state_machine_->set_hold_checkpoints(false);
+    is_cleaning_ = false;
+    HoldCuts();
     if (replaced_ != raft::Index{}) hooks_.replaced(replaced_);
   }
   if (batch.obsolete.empty() && batch.obsolete_prefixes.empty()) return;
@@ -215,6 +226,7 @@ void Checkpointer::Installed(session::StateMachine& state_machine,
   CHECK(abandoned_);
   abandoned_ = false;
   state_machine_ = &state_machine;
+  is_cleaning_ = is_replaying_ = false;
   image_ = image;
   log_.Reset(image.position.index + 1);
   log_bytes_since_ = 0;

@@ -67,6 +67,10 @@ class Checkpointer {
   // The leader should propose a Checkpoint entry.
   bool IsDue(uint64_t now_ns) const;
 
+  // The log is applied again up to where it once was: the cuts that are met
+  // merge into the first one behind it, as they do while this one still writes.
+  void set_replaying(bool replaying);
+
   // Writes nothing any more: what is under way is left to the next start.
   void Stop() { stopped_ = true; }
 
@@ -76,7 +80,7 @@ class Checkpointer {
   // one whose pointer was queued.
   void Abandon();
   // It is, and loaded into `state_machine`, which outlives this or the next
-  // call. REQUIRES: Abandon was called.
+  // call, and is not replaying. REQUIRES: Abandon was called.
   void Installed(session::StateMachine& state_machine,
                  const storage::ImagePointer& image);
 
@@ -103,6 +107,8 @@ class Checkpointer {
     storage::ImagePointer pointer;  // If pointer_queued.
   };
 
+  // Tells the state machine whether it may begin a cut.
+  void HoldCuts();
   void Continue();
   void WritePointer();
   void PointerDurable(const storage::ImagePointer& pointer,
@@ -126,6 +132,9 @@ class Checkpointer {
   std::optional<Cut> cut_;
   session::TableSet::Obsolete obsolete_;  // What is left of the last image's.
   raft::Index replaced_;                  // That one; 0: there was none.
+  // Why no cut may begin.
+  bool is_cleaning_ = false;  // The last one is not over.
+  bool is_replaying_ = false;
   bool stopped_ = false;
   uint64_t inflight_bytes_ = 0;
   bool continue_posted_ = false;

@@ -84,7 +84,7 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
   // A replica that replays merges the cuts it meets into the first one behind
   // them.
   if (state_machine_->applied_log_index() < replay_end_.value()) {
-    state_machine_->set_hold_checkpoints(true);
+    checkpointer_.set_replaying(true);
   } else {
     replay_end_ = raft::Index{};
   }

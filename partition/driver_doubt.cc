@@ -161,7 +161,8 @@ bool Driver::HasTooMuchToApply() const {
 void Driver::Replay() {
   const raft::Index applied{state_machine_->applied_log_index()};
   if (handed_out_ < applied) handed_out_ = applied;
-  state_machine_->set_hold_checkpoints(true);
+  replay_end_ = raft::Index{};
+  checkpointer_.set_replaying(true);
   replayer_.Begin(applied + 1, handed_out_);
 }
 
@@ -178,7 +179,7 @@ Replayer::Hooks Driver::ReplayHooks() {
           },
       .done =
           [this] {
-            state_machine_->set_hold_checkpoints(false);
+            checkpointer_.set_replaying(false);
             callers_.Handle(state_machine_->TakeEffects());
             LOG(INFO) << "partition " << options_.id
                       << ": has applied its log again up to "

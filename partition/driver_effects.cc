@@ -140,7 +140,7 @@ void Driver::ApplySome() {
   callers_.Handle(state_machine_->TakeEffects());
   if (replay_end_ != raft::Index{} && last >= replay_end_) {
     replay_end_ = raft::Index{};
-    state_machine_->set_hold_checkpoints(false);
+    checkpointer_.set_replaying(false);
   }
   // What one entry was not allowed to finish goes on at once.
   if (core_->role() == raft::Role::kLeader) ProposeTick();
