@@ -12,6 +12,9 @@
 namespace partition {
 namespace {
 
+// A leader that serves, but had better not lead, asks so often.
+constexpr uint64_t kSuggestPauseNs = 60'000'000'000;
+
 uint32_t TicksOf(uint64_t ns, const Options& options) {
   return static_cast<uint32_t>(
       std::max<uint64_t>(1, ns / options.raft.tick_ns));
@@ -68,7 +71,8 @@ Driver::Driver(const Options& options, const Ports& ports, Loaded loaded,
       write_pacer_(options_.log_behind_bytes_max, 2 * options_.image_idle_ns),
       callers_(*state_machine_),
       reads_(options.query_wait_ns, options.mailbox_bytes_max),
-      transfers_(options.raft.election_ticks + 1),
+      transfers_(options.raft.election_ticks + 1,
+                 TicksOf(kSuggestPauseNs, options)),
       member_changes_(self_, MemberLimits()),
       versions_(self_, options.limits.machine_version_max,
                 TicksOf(options.version_ask_ns, options),

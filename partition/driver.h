@@ -346,7 +346,7 @@ class Driver : public Partition {
   uint64_t dropped_bytes_ = 0;  // Of entries, since this replica was paused.
   // If it has diverged: an image in front of it is no help.
   raft::Index wrong_since_;
-  uint64_t doubt_ticks_ = 0;
+  uint64_t doubt_ticks_ = 0;    // With a leader to tell, since it may not lead.
   uint64_t make_image_ns_ = 0;  // Not before, for others.
 };
 

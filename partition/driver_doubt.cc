@@ -232,7 +232,8 @@ void Driver::TickDoubt() {
   replayer_.Tick();
   LookForContradiction();
   const raft::ReplicaId leader = core_->leader();
-  if (standing_.is_paused() && leader != self_ && leader != raft::ReplicaId{} &&
+  if (standing_.may_lead()) doubt_ticks_ = 0;
+  if (!standing_.may_lead() && leader != self_ && leader != raft::ReplicaId{} &&
       doubt_ticks_++ % options_.image_retry_ticks == 0) {
     notes.push_back({.from = self_, .to = leader, .body = ServesNothing{}});
     if (standing_.pause_reason() == PauseReason::kDiverged &&

@@ -94,7 +94,7 @@ void Driver::SendImage(const raft::SnapshotSend& send) {
     core_->SnapshotSent(send.follower, send.position.index,
                         /*delivered=*/false);
     // Another leader may have one for it.
-    if (damaged) transfers_.GiveUp(*core_);
+    if (damaged) transfers_.Suggest(*core_);
     return;
   }
   image_sender_.Start(send, Now());
@@ -113,7 +113,7 @@ void Driver::ImageDamaged(const absl::Status& why) {
              << image_damage_;
   state_machine_->RewriteImage();
   ProposeCheckpoint();
-  transfers_.GiveUp(*core_);
+  transfers_.Suggest(*core_);
 }
 
 void Driver::ImageDurable(raft::Index index) {

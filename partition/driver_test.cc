@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "multiraft/disk/v1/command.pb.h"
 #include "partition/driver_fixture.h"
+#include "partition/note.h"
 #include "partition/partition.h"
 #include "raft/message.h"
 #include "raft/types.h"
@@ -104,6 +105,22 @@ TEST_F(DriverTest, AReplicaThatRetiresTakesNoLeadership) {
   partition_->Tick();  // Nor is it forgotten.
   Hear(raft::TimeoutNow{});
   EXPECT_EQ(network_.Count<raft::RequestVote>(), 0u);
+}
+
+// Otherwise the leader asks it to lead, and takes no commands meanwhile.
+TEST_F(DriverTest, WhoWouldNotLeadSaysSo) {
+  Open({1, 2, 3});
+  Hear(raft::Heartbeat{});
+  Ticks(3);
+  EXPECT_EQ(network_.CountNotes<ServesNothing>(), 0u);
+  disk_gate_.Set(/*low=*/true, 1, 2);
+  Tick();
+  EXPECT_EQ(network_.CountNotes<ServesNothing>(), 1u);
+  disk_gate_.Set(/*low=*/false, 3, 2);
+  Ticks(2);
+  partition_->Retire();
+  Tick();
+  EXPECT_EQ(network_.CountNotes<ServesNothing>(), 2u);
 }
 
 TEST_F(DriverTest, WhoIsRefusedAtTheDoorIsToldWhoLeads) {

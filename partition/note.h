@@ -56,7 +56,7 @@ struct DigestReport {
   }
 };
 
-// --- Another's image (reseed.h) ---------------------------------------------
+// --- Another's image (driver_doubt.cc) ---------------------------------------
 
 // To the leader: my state is not that of the majority, at `index` already.
 struct ImageWanted {
@@ -69,9 +69,10 @@ struct ImageOffered {
   raft::Configuration configuration;  // At `position`.
 };
 
-// --- Who is paused (driver_doubt.cc) ----------------------------------------
+// --- Who would not lead (driver_doubt.cc) -----------------------------------
 
-// To the leader, as long as it is so: I serve nothing, and would not lead.
+// To the leader, as long as it is so: I would not lead, for I serve nothing, am
+// retired, or my disk is low or behind.
 struct ServesNothing {};
 
 struct Note {

@@ -21,8 +21,10 @@ void Transfers::Begin(raft::Raft& core, raft::ReplicaId target,
         absl::UnavailableError("this replica does not lead"));
   }
   if (spared_.contains(target)) {
-    return std::move(done)(absl::FailedPreconditionError(
-        absl::StrCat("replica ", target.value(), " serves nothing for now")));
+    return std::move(done)(absl::FailedPreconditionError(absl::StrCat(
+        "replica ", target.value(),
+        " would not lead for now: it serves nothing, its node stops, "
+        "or its disk is full or slow")));
   }
   if (target == raft::ReplicaId{}) {
     const std::vector<raft::ReplicaId> willing = Willing(core);
@@ -42,6 +44,7 @@ void Transfers::Begin(raft::Raft& core, raft::ReplicaId target,
 }
 
 void Transfers::Tick() {
+  if (paused_ticks_ > 0) --paused_ticks_;
   for (auto it = spared_.begin(); it != spared_.end();) {
     it = --it->second == 0 ? spared_.erase(it) : std::next(it);
   }
@@ -68,6 +71,13 @@ void Transfers::GiveUp(raft::Raft& core) {
   if (targets.empty()) return;
   // A refusal is no loss: it is tried again.
   (void)core.TransferLeadership(targets[tick / ticks_max_ % targets.size()]);
+}
+
+void Transfers::Suggest(raft::Raft& core) {
+  if (paused_ticks_ > 0) return;
+  const std::vector<raft::ReplicaId> targets = Willing(core);
+  if (targets.empty() || !core.TransferLeadership(targets.front()).ok()) return;
+  paused_ticks_ = pause_ticks_;
 }
 
 std::vector<raft::ReplicaId> Transfers::Willing(const raft::Raft& core) const {

@@ -17,6 +17,7 @@ using raft::ReplicaId;
 using raft::Term;
 
 constexpr uint32_t kTicksMax = 4;
+constexpr uint32_t kPauseTicks = 20;
 
 // Replica 1 of three, which the test makes leader by answering for the others.
 class TransfersTest : public testing::Test {
@@ -67,7 +68,7 @@ class TransfersTest : public testing::Test {
   }
 
   std::unique_ptr<raft::Raft> core_;
-  Transfers transfers_{kTicksMax};
+  Transfers transfers_{kTicksMax, kPauseTicks};
   ReplicaId told_;
   std::optional<absl::Status> ended_;
 };
@@ -119,6 +120,32 @@ TEST_F(TransfersTest, WhoServesNothingIsNotAsked) {
   transfers_.Tick();
   transfers_.Tick();
   Begin(0);
+  EXPECT_EQ(told_, ReplicaId{3});
+}
+
+// Who serves asks once, and then takes commands for a long time.
+TEST_F(TransfersTest, ASuggestionIsNotRepeatedAtOnce) {
+  Lead();
+  From(3, 1,
+       raft::AppendEntriesReply{.accepted = true, .index = raft::Index{1}});
+  transfers_.Suggest(*core_);
+  Handle();
+  EXPECT_EQ(std::exchange(told_, {}), ReplicaId{3});
+  EXPECT_FALSE(core_->CanPropose(1, 1).ok());
+  // It does not take it.
+  for (uint32_t tick = 0; tick < kPauseTicks; ++tick) {
+    core_->Tick(100'000'000);
+    From(3, 1, raft::HeartbeatReply{});
+    told_ = {};
+    transfers_.Suggest(*core_);
+    transfers_.Tick();
+    Handle();
+    if (tick < 10) continue;
+    EXPECT_TRUE(core_->CanPropose(1, 1).ok());
+    EXPECT_EQ(told_, ReplicaId{});
+  }
+  transfers_.Suggest(*core_);
+  Handle();
   EXPECT_EQ(told_, ReplicaId{3});
 }
 
