@@ -228,10 +228,11 @@ void IndexedMap::Command(CommandContext& context, uint32_t operation,
 }
 
 Result IndexedMap::Append(Context& context, const pb::AppendInput& input) {
-  // A dead entry of this key is told of first.
+  // One of this key that is dead, or whose time is over, is told of first.
   if (auto it = by_key_.find(input.key()); it != by_key_.end()) {
     const uint64_t index = it->second;
-    if (rows_.FindForWrite(context, index) != nullptr) {
+    const IndexedMapRow* old = rows_.FindForWrite(context, index);
+    if (IfNotOver(context, {.index = index, .row = old}).row != nullptr) {
       return Failure(OperationStatus::kAlreadyExists,
                      absl::StrCat("key has an entry, of index ", index));
     }
@@ -251,7 +252,8 @@ Result IndexedMap::Update(Context& context, const pb::UpdateInput& input) {
     return Failure(OperationStatus::kInvalid, "neither a key nor an index");
   }
   const auto [index, old] =
-      input.index() > 0 ? FindByIndex(input.index()) : FindByKey(input.key());
+      IfNotOver(context, input.index() > 0 ? FindByIndex(input.index())
+                                           : FindByKey(input.key()));
   if (old == nullptr) return NotFound();
   if (!input.key().empty() && input.key() != old->key) {
     // The first generation said FAULT, for what is only a wrong request.
@@ -275,7 +277,8 @@ Result IndexedMap::Update(Context& context, const pb::UpdateInput& input) {
 
 Result IndexedMap::Remove(Context& context, const pb::RemoveInput& input) {
   const auto [index, old] =
-      input.index() > 0 ? FindByIndex(input.index()) : FindByKey(input.key());
+      IfNotOver(context, input.index() > 0 ? FindByIndex(input.index())
+                                           : FindByKey(input.key()));
   if (old == nullptr) return NotFound();
   if (input.prev_version() > 0 && old->index != input.prev_version()) {
     return WrongVersion(*old, input.prev_version());
@@ -292,7 +295,7 @@ Result IndexedMap::Clear(Context& context) {
   const bool small = rows_.IsSmall();
   if (small) {
     rows_.rows().Scan([&](uint64_t index, const IndexedMapRow& row) {
-      TellRemoved(context, index, row, /*expired=*/false);
+      TellRemoved(context, index, row, row.expire_ns <= context.time_ns());
       return true;
     });
   } else {
@@ -412,6 +415,14 @@ uint64_t IndexedMap::last_index() const {
 IndexedMap::Found IndexedMap::FindByKey(const std::string& key) const {
   const auto it = by_key_.find(key);
   return it == by_key_.end() ? Found() : FindByIndex(it->second);
+}
+
+IndexedMap::Found IndexedMap::IfNotOver(Context& context, Found found) {
+  if (found.row == nullptr || found.row->expire_ns > context.time_ns()) {
+    return found;
+  }
+  Erase(context, found.index, /*expired=*/true);
+  return Found();
 }
 
 IndexedMap::Found IndexedMap::FirstFrom(uint64_t index) const {

@@ -92,6 +92,10 @@ class IndexedMap final : public BasicPrimitive {
     return {.index = index, .row = rows_.Find(index)};
   }
   Found FindByKey(const std::string& key) const;
+  // What a command finds which may write the entry. One whose time is over goes
+  // first: what is due may be more than one entry's share, and no command may
+  // see what is left.
+  Found IfNotOver(Context& context, Found found);
   Found First() const { return FirstFrom(0); }
   Found Last() const { return LastBelow(nullptr); }
   // The one with the lowest index from `index` on.

@@ -347,6 +347,29 @@ TEST_F(IndexedMapTest, AClearedEntryDoesNotExpireWhenItsKeyComesBack) {
   EXPECT_EQ(Get({.key = "a"}), "2:a=2@103");
 }
 
+// More may be due at once than one entry does (DoDue).
+TEST_F(IndexedMapTest, BugACommandNeverSeesAnEntryWhoseTimeIsOver) {
+  for (const char* key : {"a", "u", "v", "r", "s", "z"}) {
+    Append(key, "1", Duration(10));
+  }
+  const CommandKey listener = Listen();
+  map_.HoldTimers();
+  map_.Tick(10 * kSecond);
+  EXPECT_EQ(Append("a", "2"), "7:a=2@108");
+  EXPECT_EQ(Update({.key = "u"}, "2"), "not found");
+  EXPECT_EQ(Update({.index = 3}, "1"), "not found");
+  EXPECT_EQ(Remove({.key = "r"}), "not found");
+  EXPECT_EQ(Remove({.index = 5}), "not found");
+  EXPECT_THAT(
+      Events(listener),
+      ElementsAre("expire 1:a=1@101", "insert 7:a=2@108", "expire 2:u=1@102",
+                  "expire 3:v=1@103", "expire 4:r=1@104", "expire 5:s=1@105"));
+  Clear();
+  EXPECT_THAT(Events(listener),
+              ElementsAre("expire 6:z=1@106", "remove 7:a=2@108"));
+  EXPECT_THAT(map_.timers(), IsEmpty());
+}
+
 TEST_F(IndexedMapTest, AMalformedTimeToLiveIsRefusedBeforeTheLogAndAfter) {
   const std::string bytes =
       AppendOf("a", "1", Duration(1, -1)).SerializeAsString();

@@ -307,7 +307,7 @@ Result Map::IsPrepared() {
 }
 
 Result Map::Put(Context& context, const pb::PutInput& input) {
-  const MapRow* old = rows_.FindForWrite(context, input.key());
+  const MapRow* old = FindForWrite(context, input.key());
   Result refusal = Precondition(MapChange::Kind::kPut, old, input.prev_index());
   if (refusal.status != OperationStatus::kOk) return refusal;
   pb::PutOutput output;
@@ -326,7 +326,7 @@ Result Map::Put(Context& context, const pb::PutInput& input) {
 }
 
 Result Map::Insert(Context& context, const pb::InsertInput& input) {
-  const MapRow* old = rows_.FindForWrite(context, input.key());
+  const MapRow* old = FindForWrite(context, input.key());
   Result refusal = Precondition(MapChange::Kind::kInsert, old, 0);
   if (refusal.status != OperationStatus::kOk) return refusal;
   Store(context, input.key(), NewRow(context, input), nullptr);
@@ -336,7 +336,7 @@ Result Map::Insert(Context& context, const pb::InsertInput& input) {
 }
 
 Result Map::Update(Context& context, const pb::UpdateInput& input) {
-  const MapRow* old = rows_.FindForWrite(context, input.key());
+  const MapRow* old = FindForWrite(context, input.key());
   Result refusal =
       Precondition(MapChange::Kind::kUpdate, old, input.prev_index());
   if (refusal.status != OperationStatus::kOk) return refusal;
@@ -348,7 +348,7 @@ Result Map::Update(Context& context, const pb::UpdateInput& input) {
 }
 
 Result Map::Remove(Context& context, const pb::RemoveInput& input) {
-  const MapRow* old = rows_.FindForWrite(context, input.key());
+  const MapRow* old = FindForWrite(context, input.key());
   Result refusal =
       Precondition(MapChange::Kind::kRemove, old, input.prev_index());
   if (refusal.status != OperationStatus::kOk) return refusal;
@@ -367,7 +367,7 @@ Result Map::Clear(Context& context) {
   const bool small = rows_.IsSmall();
   if (small) {
     rows_.rows().Scan([&](const std::string& key, const MapRow& row) {
-      TellRemoved(context, key, row, /*expired=*/false);
+      TellRemoved(context, key, row, row.expire_ns <= context.time_ns());
       return true;
     });
   } else {
@@ -473,6 +473,13 @@ void Map::Store(Context& context, const std::string& key, MapRow row,
   if (context.has_watchers()) {
     context.Notify(Cursor(key), EntryOutput(key, stored));
   }
+}
+
+const MapRow* Map::FindForWrite(Context& context, const std::string& key) {
+  const MapRow* row = rows_.FindForWrite(context, key);
+  if (row == nullptr || row->expire_ns > context.time_ns()) return row;
+  Erase(context, key, /*expired=*/true);
+  return nullptr;
 }
 
 void Map::Erase(Context& context, const std::string& key, bool expired) {

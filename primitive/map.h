@@ -89,11 +89,16 @@ class Map final : public session::Primitive {
   session::Result CheckNotPrepared(const std::string& key) const;
   static session::Result IsPrepared();
   // Why changes cannot be made together, or prepared; or kOk.
-  session::Result CheckTransaction(const std::vector<MapChange>& changes) const;
+  session::Result CheckTransaction(const Context& context,
+                                   const std::vector<MapChange>& changes) const;
   // Makes a change that was checked.
   void Make(Context& context, const MapChange& change,
             atomix::multiraft::map::v1::MapOutput& output);
 
+  // The row that a command finds which may write `key`, or null. One that is
+  // dead, or whose time is over, goes first: what is due may be more than one
+  // entry's share, and no command may see what is left.
+  const MapRow* FindForWrite(Context& context, const std::string& key);
   // Stores a row and tells of it. `previous`, if any, is what it replaces.
   void Store(Context& context, const std::string& key, MapRow row,
              const atomix::multiraft::map::v1::IndexedValue* previous);

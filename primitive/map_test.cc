@@ -294,6 +294,38 @@ TEST_F(MapTest, ExpiryComesBeforeTheEntrysOwnEffect) {
                                             "insert a 1@103"));
 }
 
+// More may be due at once than one entry does (DoDue).
+TEST_F(MapTest, BugACommandNeverSeesAValueWhoseTimeIsOver) {
+  for (const char* key : {"p", "q", "i", "u", "r"}) {
+    Put(key, "1", {.ttl = Duration(10)});
+  }
+  const CommandKey listener = Listen();
+  map_.HoldTimers();
+  map_.Tick(10 * kSecond);
+  EXPECT_FALSE(Put("p", "2").has_prev_value());
+  EXPECT_EQ(Put("q", "1").index(), map_.index()) << "nothing is equal to it";
+  map_.Ok<pb::InsertOutput>("Insert", InsertOf("i", "2"));
+  EXPECT_EQ(map_.Status("Update", UpdateOf("u", "2")),
+            OperationStatus::kNotFound);
+  EXPECT_EQ(map_.Status("Remove", RemoveOf("r")), OperationStatus::kNotFound);
+  EXPECT_THAT(Events(listener),
+              ElementsAre("expire p 1@101", "insert p 2@107", "expire q 1@102",
+                          "insert q 1@108", "expire i 1@103", "insert i 2@109",
+                          "expire u 1@104", "expire r 1@105"));
+  EXPECT_THAT(map_.timers(), IsEmpty());
+}
+
+TEST_F(MapTest, BugASmallClearTellsThatATimeWasOver) {
+  Put("a", "1", {.ttl = Duration(10)});
+  Put("b", "1");
+  const CommandKey listener = Listen();
+  map_.HoldTimers();
+  map_.Tick(10 * kSecond);
+  Clear();
+  EXPECT_THAT(Events(listener),
+              ElementsAre("expire a 1@101", "remove b 1@102"));
+}
+
 // --- Events ------------------------------------------------------------------
 
 TEST_F(MapTest, ListenersSeeEveryChangeInOrder) {

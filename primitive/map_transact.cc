@@ -92,7 +92,7 @@ Result Map::Prepare(CommandContext& context, const pb::PrepareInput& input) {
         absl::StrCat("transaction ", input.sequence_num(), " is prepared"));
   }
   std::vector<MapChange> changes = ChangesOf(input.inputs());
-  Result result = CheckTransaction(changes);
+  Result result = CheckTransaction(context, changes);
   if (result.status != OperationStatus::kOk) return result;
   transactions_.Add(context, id, std::move(changes));
   return Answer(pb::PrepareOutput());
@@ -120,7 +120,7 @@ Result Map::Abort(CommandContext& context, const pb::AbortInput& input) {
 
 Result Map::Apply(Context& context, const pb::ApplyInput& input) {
   const std::vector<MapChange> changes = ChangesOf(input.inputs());
-  Result result = CheckTransaction(changes);
+  Result result = CheckTransaction(context, changes);
   if (result.status != OperationStatus::kOk) return result;
   pb::ApplyOutput output;
   for (const MapChange& change : changes) {
@@ -129,7 +129,8 @@ Result Map::Apply(Context& context, const pb::ApplyInput& input) {
   return Answer(output);
 }
 
-Result Map::CheckTransaction(const std::vector<MapChange>& changes) const {
+Result Map::CheckTransaction(const Context& context,
+                             const std::vector<MapChange>& changes) const {
   absl::btree_set<absl::string_view> keys;
   size_t answer_bytes = 0;
   for (size_t i = 0; i < changes.size(); ++i) {
@@ -141,6 +142,8 @@ Result Map::CheckTransaction(const std::vector<MapChange>& changes) const {
       refusal = IsPrepared();
     } else {
       const MapRow* row = rows_.Find(change.key);
+      // It goes when the change is made, as with a single command.
+      if (row != nullptr && row->expire_ns <= context.time_ns()) row = nullptr;
       refusal = Precondition(change.kind, row, change.prev_index);
       if (row != nullptr) answer_bytes += row->value.size();
     }
@@ -164,7 +167,7 @@ Result Map::CheckTransaction(const std::vector<MapChange>& changes) const {
 // committed, so then it is made of what is left.
 void Map::Make(Context& context, const MapChange& change,
                pb::MapOutput& output) {
-  const bool present = rows_.Find(change.key) != nullptr;
+  const bool present = FindForWrite(context, change.key) != nullptr;
   switch (change.kind) {
     case MapChange::Kind::kPut:
       ParseResult(Put(context, InputOf<pb::PutInput>(change)),

@@ -296,6 +296,28 @@ TEST_F(MapTransactTest, AnExpiryDoesNotKeepATransactionFromItsCommit) {
   EXPECT_EQ(Get("remove"), "-");
 }
 
+// More may be due at once than one entry does (DoDue).
+TEST_F(MapTransactTest, BugATransactionNeverSeesAValueWhoseTimeIsOver) {
+  for (const char* key : {"p", "i", "u", "r"}) {
+    Put(key, "1", {.ttl = Duration(10)});
+  }
+  const CommandKey listener = map_.Start(1, "Events", EventsOf(""));
+  map_.HoldTimers();
+  Prepare(7, {Change(UpdateOf("u", "2")), Change(RemoveOf("r"))});
+  map_.Tick(10 * kSecond);
+  EXPECT_EQ(TryApply({Change(PutOf("p", "2", {.prev_index = 101}))}),
+            OperationStatus::kConflict);
+  EXPECT_EQ(TryApply({Change(UpdateOf("p", "2"))}), OperationStatus::kNotFound);
+  EXPECT_THAT(Apply({Change(PutOf("p", "1")), Change(InsertOf("i", "1"))}),
+              ElementsAre("put 109", "insert 109"));
+  EXPECT_THAT(Commit(7), ElementsAre("update 110", "remove -"));
+  EXPECT_THAT(Events(listener),
+              ElementsAre("expire p 1@101", "insert p 1@109", "expire i 1@102",
+                          "insert i 1@109", "expire u 1@103", "insert u 2@110",
+                          "expire r 1@104"));
+  EXPECT_THAT(map_.timers(), IsEmpty());
+}
+
 // --- Lost clients ------------------------------------------------------------
 
 TEST_F(MapTransactTest, TheEndOfASessionAbortsItsTransactions) {

@@ -152,7 +152,7 @@ void Set::Command(CommandContext& context, uint32_t operation,
 
 Result Set::Add(CommandContext& context, const pb::AddInput& input) {
   const std::string& element = input.element().value();
-  const bool adds = rows_.FindForWrite(context, element) == nullptr;
+  const bool adds = FindForWrite(context, element) == nullptr;
   if (adds) {
     SetRow row{.index = context.index()};
     if (input.has_ttl()) {
@@ -175,7 +175,7 @@ Result Set::Add(CommandContext& context, const pb::AddInput& input) {
 
 Result Set::Remove(CommandContext& context, const pb::RemoveInput& input) {
   const std::string& element = input.element().value();
-  const bool removes = rows_.FindForWrite(context, element) != nullptr;
+  const bool removes = FindForWrite(context, element) != nullptr;
   if (removes) Erase(context, element, /*expired=*/false);
   return Changed(context.generation(), removes, OperationStatus::kNotFound,
                  "element is not in the set");
@@ -186,8 +186,8 @@ Result Set::Clear(Context& context) {
   if (rows_.empty()) return Answer(output);
   const bool small = rows_.IsSmall();
   if (small) {
-    rows_.rows().Scan([&](const std::string& element, const SetRow&) {
-      TellRemoved(context, element, /*expired=*/false);
+    rows_.rows().Scan([&](const std::string& element, const SetRow& row) {
+      TellRemoved(context, element, row.expire_ns <= context.time_ns());
       return true;
     });
   } else {
@@ -246,6 +246,13 @@ void Set::Loaded(Context& context) {
       context.SetTimer(TtlTimer(element), row.expire_ns);
     }
   });
+}
+
+const SetRow* Set::FindForWrite(Context& context, const std::string& element) {
+  const SetRow* row = rows_.FindForWrite(context, element);
+  if (row == nullptr || row->expire_ns > context.time_ns()) return row;
+  Erase(context, element, /*expired=*/true);
+  return nullptr;
 }
 
 void Set::Erase(Context& context, const std::string& element, bool expired) {

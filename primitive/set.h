@@ -57,6 +57,10 @@ class Set final : public BasicPrimitive {
                          const atomix::multiraft::set::v1::RemoveInput& input);
   session::Result Clear(Context& context);
 
+  // The row that a command finds which may write `element`, or null. One that
+  // is dead, or whose time is over, goes first: what is due may be more than
+  // one entry's share, and no command may see what is left.
+  const SetRow* FindForWrite(Context& context, const std::string& element);
   // Removes an element that is there, cancels its timer and tells of it.
   void Erase(Context& context, const std::string& element, bool expired);
   // Tells listeners and watchers that an element goes.

@@ -215,6 +215,22 @@ TEST_F(SetTest, AMalformedTimeToLiveIsRefusedBeforeTheLogAndAfter) {
   EXPECT_EQ(Size(), 0u);
 }
 
+// More may be due at once than one entry does (DoDue).
+TEST_F(SetTest, BugACommandNeverSeesAnElementWhoseTimeIsOver) {
+  Add("a", Duration(10));
+  Add("b", Duration(10));
+  Add("c", Duration(10));
+  const CommandKey listener = Listen();
+  set_.HoldTimers();
+  set_.Tick(10 * kSecond);
+  Add("a");
+  EXPECT_EQ(set_.Status("Remove", RemoveOf("b")), OperationStatus::kNotFound);
+  EXPECT_THAT(Events(listener), ElementsAre("expire a", "add a", "expire b"));
+  Clear();
+  EXPECT_THAT(Events(listener), ElementsAre("remove a", "expire c"));
+  EXPECT_THAT(set_.timers(), IsEmpty());
+}
+
 // --- Events and watches ------------------------------------------------------
 
 TEST_F(SetTest, ListenersSeeEveryChangeInOrder) {

@@ -141,7 +141,7 @@ void Value::Command(CommandContext& context, uint32_t operation,
 Result Value::Set(Context& context, const pb::SetInput& input) {
   pb::SetOutput output;
   output.set_index(context.index());
-  if (const ValueRow* old = Find(); old == nullptr) {
+  if (const ValueRow* old = FindForWrite(context); old == nullptr) {
     Store(context, NewRow(context, input), nullptr);
   } else {
     *output.mutable_prev_value() = ToIndexedValue(*old);
@@ -151,7 +151,7 @@ Result Value::Set(Context& context, const pb::SetInput& input) {
 }
 
 Result Value::Insert(Context& context, const pb::InsertInput& input) {
-  if (const ValueRow* old = Find(); old != nullptr) {
+  if (const ValueRow* old = FindForWrite(context); old != nullptr) {
     return Failure(OperationStatus::kAlreadyExists,
                    absl::StrCat("there is a value, of index ", old->index));
   }
@@ -162,7 +162,7 @@ Result Value::Insert(Context& context, const pb::InsertInput& input) {
 }
 
 Result Value::Update(Context& context, const pb::UpdateInput& input) {
-  const ValueRow* old = Find();
+  const ValueRow* old = FindForWrite(context);
   if (old == nullptr) return NotFound();
   if (input.prev_index() > 0 && old->index != input.prev_index()) {
     return WrongIndex(*old, input.prev_index());
@@ -175,7 +175,7 @@ Result Value::Update(Context& context, const pb::UpdateInput& input) {
 }
 
 Result Value::Delete(Context& context, const pb::DeleteInput& input) {
-  const ValueRow* old = Find();
+  const ValueRow* old = FindForWrite(context);
   if (old == nullptr) return NotFound();
   if (input.prev_index() > 0 && old->index != input.prev_index()) {
     return WrongIndex(*old, input.prev_index());
@@ -226,6 +226,13 @@ void Value::Loaded(Context& context) {
 }
 
 const ValueRow* Value::Find() const { return table_.Find(kRowKey); }
+
+const ValueRow* Value::FindForWrite(Context& context) {
+  const ValueRow* row = Find();
+  if (row == nullptr || row->expire_ns > context.time_ns()) return row;
+  Erase(context, /*expired=*/true);
+  return nullptr;
+}
 
 void Value::Store(Context& context, ValueRow row,
                   const pb::IndexedValue* previous) {

@@ -58,6 +58,10 @@ class Value final : public BasicPrimitive {
 
   // Null if there is no value.
   const ValueRow* Find() const;
+  // As Find, for a command that may write it. One whose time is over goes
+  // first: what is due may be more than one entry's share, and no command may
+  // see what is left.
+  const ValueRow* FindForWrite(Context& context);
   // Stores a row and tells of it. `previous`, if any, is what it replaces.
   void Store(Context& context, ValueRow row,
              const atomix::multiraft::value::v1::IndexedValue* previous);

@@ -182,6 +182,25 @@ TEST_F(ValueTest, ItExpiresWhenItsTimeHasCome) {
   }
 }
 
+// More may be due at once than one entry does (DoDue).
+TEST_F(ValueTest, BugACommandNeverSeesAValueWhoseTimeIsOver) {
+  value_.HoldTimers();
+  const auto expired = [&] {
+    value_.Call("Set", SetTo("1", Duration(10)));
+    value_.Tick(10 * kSecond);
+  };
+  expired();
+  EXPECT_FALSE(Set("2").has_prev_value());
+  expired();
+  EXPECT_EQ(value_.Status("Insert", InsertOf("2")), OperationStatus::kOk);
+  expired();
+  EXPECT_EQ(value_.Status("Update", UpdateTo("2")), OperationStatus::kNotFound);
+  expired();
+  EXPECT_EQ(value_.Status("Delete", DeleteOf()), OperationStatus::kNotFound);
+  EXPECT_EQ(Get(), "-");
+  EXPECT_THAT(value_.timers(), IsEmpty());
+}
+
 TEST_F(ValueTest, NoTimeToLiveOrLessEndsAtTheNextLaterEntry) {
   for (const auto& ttl : {Duration(0), Duration(-1)}) {
     Set("1", ttl);

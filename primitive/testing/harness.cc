@@ -261,7 +261,7 @@ void Harness::BeginEntry(uint64_t time_ns) {
   charged_ = 0;
   CHECK(time_ns >= time_ns_);
   new_timers_.clear();
-  while (true) {
+  while (!hold_timers_) {
     // The first that is due, by (due, key).
     auto first = timers_.end();
     for (auto it = timers_.begin(); it != timers_.end(); ++it) {

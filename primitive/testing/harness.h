@@ -58,6 +58,11 @@ class Harness : private session::CommandContext {
   // An entry `ns` later in which nothing happens but what is due.
   void Tick(uint64_t ns);
 
+  // From now on entries leave what is due undone, as the state machine's do
+  // when more is due than one entry's share.
+  void HoldTimers() { hold_timers_ = true; }
+  void ReleaseTimers() { hold_timers_ = false; }
+
   // Runs the command or query named `rpc`, which must answer at once. Commands
   // are an entry each, at the present time.
   session::Result Call(absl::string_view rpc,
@@ -212,7 +217,8 @@ class Harness : private session::CommandContext {
 
   std::map<std::string, uint64_t> timers_;
   std::set<std::string> new_timers_;  // Set by the present entry.
-  uint64_t charged_ = 0;              // By the present entry.
+  bool hold_timers_ = false;
+  uint64_t charged_ = 0;  // By the present entry.
   std::set<session::CommandKey> open_;
   std::map<session::CommandKey, session::Result> results_;
   std::map<session::CommandKey, Listener> listeners_;
