@@ -47,9 +47,10 @@ enum : uint32_t {
 
 constexpr uint8_t kRowVersion = 1;
 
-// Watchers of a RemoveAll get the lists between, as from the first generation,
-// unless all of them together are longer.
-constexpr size_t kListsBetweenBytesMax = 1 << 20;
+// Lists that one command sends to watchers, together. Those of a RemoveAll get
+// the lists between, as from the first generation, unless they are longer. If
+// the lists of several keys are longer, watchers are interrupted, and list.
+constexpr size_t kListsBytesMax = 1 << 20;
 
 // A value is part of its row's key, so it is no longer than a key may be.
 template <class Input>
@@ -288,8 +289,7 @@ Result MultiMap::RemoveAll(Context &context, const pb::RemoveAllInput &input) {
   }
   const Totals before = it->second;
   const Pairs present = Select(context, PairsOf(input), /*present=*/true);
-  const bool between = present.size() * (before.bytes + 4 * before.values) <=
-                       kListsBetweenBytesMax;
+  const bool between = present.size() * before.list_bytes() <= kListsBytesMax;
   for (const auto &[unused, value] : present) {
     Erase(context, {key, std::string(value)});
     if (between) NotifyKey(context, key);
@@ -471,20 +471,36 @@ void MultiMap::NotifyKey(Context &context, const std::string &key) const {
 
 void MultiMap::NotifyKeys(Context &context, const Pairs &changed) const {
   if (!context.has_watchers()) return;
-  absl::btree_set<absl::string_view> told;
+  absl::btree_set<absl::string_view> keys;
+  std::vector<std::string> in_order;
+  size_t bytes = 0;
   for (const auto &[key, unused] : changed) {
-    if (told.insert(key).second) NotifyKey(context, std::string(key));
+    if (!keys.insert(key).second) continue;
+    in_order.emplace_back(key);
+    const auto it = keys_.find(key);
+    bytes += key.size();
+    if (it != keys_.end()) bytes += it->second.list_bytes();
   }
+  // The list of one key has a bound of its own.
+  if (bytes > kListsBytesMax && in_order.size() > 1) {
+    context.InterruptWatchers();
+    return;
+  }
+  for (const std::string &key : in_order) NotifyKey(context, key);
 }
 
 std::vector<std::string> MultiMap::ValuesOf(const std::string &key) const {
   std::vector<std::string> values;
-  if (!keys_.contains(key)) return values;
+  const auto it = keys_.find(key);
+  if (it == keys_.end()) return values;
+  const size_t count = it->second.values;
+  values.reserve(count);
+  // Dead rows behind the last value are nobody's.
   rows_.rows().ScanFrom({key, ""},
                         [&](const Pair &pair, const MultiMapRow &row) {
                           if (pair.first != key) return false;
                           if (!rows_.IsDead(row)) values.push_back(pair.second);
-                          return true;
+                          return values.size() < count;
                         });
   return values;
 }

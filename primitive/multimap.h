@@ -73,6 +73,9 @@ class MultiMap final : public BasicPrimitive {
       bytes += value.size();
     }
 
+    // Nearly, of the message with all values.
+    size_t list_bytes() const { return bytes + 4 * values; }
+
     size_t values = 0;
     size_t bytes = 0;
   };
@@ -108,7 +111,8 @@ class MultiMap final : public BasicPrimitive {
   // told, watchers not.
   void Add(Context &context, const Pair &pair);
   void Erase(Context &context, const Pair &pair);
-  // Tells watchers which values a key has now; of each key in `changed` once.
+  // Tells watchers which values a key has now; of each key in `changed` once,
+  // or interrupts them if that would be too long.
   void NotifyKey(Context &context, const std::string &key) const;
   void NotifyKeys(Context &context, const Pairs &changed) const;
 

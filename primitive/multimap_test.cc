@@ -375,6 +375,33 @@ TEST_F(MultiMapTest, ListsBetweenThatWouldBeTooLongAreLeftOut) {
   EXPECT_THAT(Changes(), ElementsAre("a=1999"));
 }
 
+// One command can touch thousands of keys, each with a list of a megabyte.
+TEST_F(MultiMapTest, BugListsThatAreTooLongTogetherInterruptTheWatchers) {
+  Values values;
+  for (char c = 'a'; c < 'j'; ++c) values.push_back(std::string(1 << 16, c));
+  PutAll("a", values);
+  PutAll("b", values);
+  map_.Watch();
+  EXPECT_TRUE(PutEntries({{"a", {"1"}}, {"b", {"1"}}}));
+  EXPECT_TRUE(map_.Interrupted()) << "watchers list again";
+  EXPECT_THAT(Changes(), IsEmpty());
+  EXPECT_TRUE(RemoveEntries({{"a", {"1"}}, {"b", {"1"}}}));
+  EXPECT_TRUE(map_.Interrupted());
+  EXPECT_THAT(Changes(), IsEmpty());
+  EXPECT_TRUE(PutEntries({{"a", {"1"}}, {"c", {"1"}}}));
+  EXPECT_EQ(Changes().size(), 2u);
+  EXPECT_FALSE(map_.Interrupted());
+}
+
+TEST_F(MultiMapTest, TheListOfOneKeyIsNeverTooLong) {
+  Values values;
+  for (char c = 'a'; c < 'q'; ++c) values.push_back(std::string(1 << 16, c));
+  map_.Watch();
+  PutAll("a", values);
+  EXPECT_EQ(Changes().size(), 1u);
+  EXPECT_FALSE(map_.Interrupted());
+}
+
 TEST_F(MultiMapTest, WatchersDoNotChangeTheState) {
   Harness watched(MultiMapType());
   watched.Watch();
