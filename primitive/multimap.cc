@@ -171,7 +171,7 @@ MultiMap::MultiMap(session::TableSet &tables, session::PrimitiveId id)
 
 void MultiMap::Command(CommandContext &context, uint32_t operation,
                        absl::string_view bytes) {
-  FreeSome();
+  retired_.FreeSome();
   switch (operation) {
     case kPut:
       return HandleCommand<pb::PutInput, CheckPair>(
@@ -322,12 +322,13 @@ Result MultiMap::Clear(Context &context) {
       return true;
     });
   }
-  const Keys &gone = cleared_keys_.emplace_back(std::exchange(keys_, {}));
+  Keys gone = std::exchange(keys_, {});
   if (small) {
     for (const auto &[key, unused] : gone) NotifyKey(context, key);
   } else {
     context.InterruptWatchers();
   }
+  retired_.Add(std::move(gone));
   rows_.Clear(context, /*told=*/small);
   return Answer(output);
 }
@@ -392,6 +393,7 @@ bool MultiMap::Watches(uint32_t operation, absl::string_view bytes) const {
 }
 
 void MultiMap::TimerFired(Context &context, absl::string_view timer) {
+  retired_.FreeSome();
   rows_.TimerFired(context, timer);
 }
 
@@ -447,6 +449,8 @@ std::optional<Result> MultiMap::Refusal(const Pairs &added) const {
 
 void MultiMap::Add(Context &context, const Pair &pair) {
   rows_.Put(pair, {.index = context.index()});
+  // A command may bring thousands of keys, and a Clear retires them at once.
+  retired_.FreeSome(2);
   keys_[pair.first].Add(pair.second);
   if (context.has_listeners()) {
     context.Publish(context.index(), pair.first,
@@ -512,18 +516,6 @@ std::string MultiMap::EntryOutput(const std::string &key) const {
     output.mutable_entry()->add_values(value);
   }
   return output.SerializeAsString();
-}
-
-void MultiMap::FreeSome() {
-  constexpr int kKeysAtOnce = 16;
-  for (int i = 0; i < kKeysAtOnce && !cleared_keys_.empty(); ++i) {
-    Keys &keys = cleared_keys_.front();
-    if (keys.empty()) {
-      cleared_keys_.pop_front();
-    } else {
-      keys.erase(keys.begin());
-    }
-  }
 }
 
 session::PrimitiveType MultiMapType() {

@@ -13,7 +13,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +23,7 @@
 #include "atomix/multiraft/multimap/v1/fsm.pb.h"
 #include "primitive/basic_primitive.h"
 #include "primitive/clearable_table.h"
+#include "primitive/retired.h"
 #include "session/primitive.h"
 #include "session/registry.h"
 #include "session/types.h"
@@ -120,14 +120,11 @@ class MultiMap final : public BasicPrimitive {
   std::vector<std::string> ValuesOf(const std::string &key) const;
   std::string EntryOutput(const std::string &key) const;
 
-  // Of cleared_keys_.
-  void FreeSome();
-
   ClearableTable<Pair, MultiMapRow> rows_;
 
   // Derived.
-  Keys keys_;                      // Those with live rows.
-  std::deque<Keys> cleared_keys_;  // Garbage, freed a few at a time.
+  Keys keys_;              // Those with live rows.
+  Retired<Keys> retired_;  // Of Clears.
 };
 
 session::PrimitiveType MultiMapType();

@@ -1,5 +1,7 @@
 #include "primitive/multimap.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -433,6 +435,28 @@ TEST_F(MultiMapTest, ClearReportsEveryPairInOrder) {
               ElementsAre("remove a=1", "remove b=1", "remove b=2"));
   EXPECT_EQ(Size(), 0u);
   EXPECT_TRUE(map_.EncodeRows().empty());
+}
+
+// What a Clear leaves is freed at least as fast as new keys come.
+TEST_F(MultiMapTest, BugClearsDoNotLeakTheKeys) {
+  constexpr int kKeys = 5000;
+  pb::PutEntriesInput input;
+  for (int i = 0; i < kKeys; ++i) {
+    pb::Entry& entry = *input.add_entries();
+    entry.set_key(absl::StrCat("a key that is not short at all ", i));
+    entry.add_values("v");
+  }
+  const auto round = [&] {
+    map_.Call("PutEntries", input);
+    Clear();
+    map_.EncodeRows();
+    return mallinfo2().uordblks;
+  };
+  for (int i = 0; i < 3; ++i) round();
+  const size_t before = round();
+  size_t after = 0;
+  for (int i = 0; i < 20; ++i) after = round();
+  EXPECT_LT(after, before + 5 * kKeys * 32) << "20 rounds, less than 5 of them";
 }
 
 class MultiMapLargeClearTest : public MultiMapTest {

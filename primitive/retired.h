@@ -24,11 +24,14 @@ class Retired {
   }
 
   // To be called with each command.
-  void FreeSome() {
+  void FreeSome() { FreeSome(kSlice); }
+  // Frees at most `entries_max`. To be called for each entry that comes, where
+  // one command brings more than kSlice: 2 keeps ahead of what may be retired.
+  void FreeSome(size_t entries_max) {
     if (trees_.empty()) return;
     Tree& tree = trees_.front();
     auto end = tree.begin();
-    for (size_t i = 0; i < kSlice && end != tree.end(); ++i) ++end;
+    for (size_t i = 0; i < entries_max && end != tree.end(); ++i) ++end;
     tree.erase(tree.begin(), end);
     if (tree.empty()) trees_.pop_front();
   }
