@@ -360,8 +360,9 @@ Result Map::Remove(Context& context, const pb::RemoveInput& input) {
 
 Result Map::Clear(Context& context) {
   pb::ClearOutput output;
-  if (!transactions_.empty()) {
-    return Failure(OperationStatus::kConflict, "a transaction is prepared");
+  if (transactions_.HoldsAny()) {
+    return Failure(OperationStatus::kConflict,
+                   "a transaction that changes keys is prepared");
   }
   if (rows_.empty()) return Answer(output);
   const bool small = rows_.IsSmall();

@@ -269,6 +269,14 @@ TEST_F(MapTransactTest, ANumberIsPreparedOnce) {
   EXPECT_EQ(Prepare(7, {Change(PutOf("a", "1"))}), OperationStatus::kOk);
 }
 
+TEST_F(MapTransactTest, BugATransactionOfNothingKeepsNothingFromClear) {
+  Put("a", "1");
+  Prepare(7, {});
+  EXPECT_EQ(map_.Status("Clear", pb::ClearInput()), OperationStatus::kOk);
+  EXPECT_EQ(Get("a"), "-");
+  EXPECT_THAT(Commit(7), IsEmpty());
+}
+
 TEST_F(MapTransactTest, WhatRefusesOneChangeRefusesToPrepare) {
   Put("a", "1");
   EXPECT_EQ(Prepare(7, {Change(PutOf("x", "1")), Change(InsertOf("a", "2"))}),

@@ -58,7 +58,8 @@ class MapTransactions {
   MapTransactions(session::TableSet& tables, session::PrimitiveId owner,
                   char timer_prefix);
 
-  bool empty() const { return rows_.empty(); }
+  // Whether a transaction changes any key.
+  bool HoldsAny() const { return !holders_.empty(); }
   // Whether a transaction changes `key`.
   bool Holds(const std::string& key) const { return holders_.contains(key); }
   // Valid until the next change.
