@@ -16,6 +16,7 @@
 #ifndef PRIMITIVE_CLEARABLE_TABLE_H_
 #define PRIMITIVE_CLEARABLE_TABLE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -247,11 +248,12 @@ void ClearableTable<Key, Row>::Reap(Context& context, const Key& key) {
 
 template <class Key, class Row>
 void ClearableTable<Key, Row>::ReapSlice(Context& context) {
+  // With the last dead row the scan ends: behind it may be a million live ones.
+  const size_t count = std::min(kSlice, dead_);
   std::vector<Key> keys;
   auto visit = [&](const Key& key, const Row& row) {
-    if (keys.size() == kSlice) return false;
     if (IsDead(row)) keys.push_back(key);
-    return true;
+    return keys.size() < count;
   };
   if (reaped_.has_value()) {
     rows_.ScanFrom(*reaped_, visit);
