@@ -260,6 +260,7 @@ void ClearableTable<Key, Row>::ReapSlice(Context& context) {
   } else {
     rows_.Scan(visit);
   }
+  context.Charge(keys.size());
   for (const Key& key : keys) Reap(context, key);
   if (dead_ == 0) return;
   reaped_.reset();

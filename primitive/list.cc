@@ -8,6 +8,7 @@
 
 #include "primitive/list.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -387,6 +388,7 @@ void ItemList::TellRemoved(Context& context, size_t position,
 }
 
 void ItemList::ReapSlice(Context& context) {
+  context.Charge(std::min(kClearSlice, dead_size_));
   for (size_t left = kClearSlice; left > 0 && dead_size_ > 0;) {
     const auto oldest = dead_.begin();
     const uint64_t clear = oldest->first;

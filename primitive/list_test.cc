@@ -319,6 +319,7 @@ TEST_F(LargeListClearTest, IsEmptyAtOnceAndReportsInSlicesFromTheEnd) {
   std::vector<std::string> events;
   for (size_t slice : {1000, 1000, 500, 0}) {
     list_.Tick(0);
+    EXPECT_EQ(list_.charged(), slice);
     list_.Restore();
     const std::vector<std::string> more = Events(listener);
     EXPECT_THAT(more, SizeIs(slice));

@@ -521,6 +521,7 @@ TEST_F(LargeClearTest, IsEmptyAtOnceAndReportsInSlices) {
     map_.Tick(0);
     const std::vector<std::string> more = Events(listener);
     EXPECT_EQ(more.size(), slice);
+    EXPECT_EQ(map_.charged(), slice);
     events.insert(events.end(), more.begin(), more.end());
   }
   EXPECT_EQ(events, expected);
