@@ -155,7 +155,7 @@ Result Map::CheckTransaction(const Context& context,
   // The outputs have to fit one message.
   if (answer_bytes > kTransactionAnswerMax) {
     return Failure(
-        OperationStatus::kConflict,
+        OperationStatus::kInvalid,
         absl::StrCat("the values that it replaces have ", answer_bytes,
                      " bytes, at most ", kTransactionAnswerMax, " allowed"));
   }

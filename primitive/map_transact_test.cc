@@ -177,8 +177,8 @@ TEST_F(MapTransactTest, WhatItReplacesMustFitOneAnswer) {
     Put(key, large);
     changes.push_back(Change(PutOf(key, "1")));
   }
-  EXPECT_EQ(TryApply(changes), OperationStatus::kConflict);
-  EXPECT_EQ(Prepare(1, changes), OperationStatus::kConflict);
+  EXPECT_EQ(TryApply(changes), OperationStatus::kInvalid);
+  EXPECT_EQ(Prepare(1, changes), OperationStatus::kInvalid);
   changes.pop_back();
   EXPECT_EQ(TryApply(changes), OperationStatus::kOk);
 }

@@ -418,13 +418,13 @@ MultiMap::Pairs MultiMap::Select(Context &context, const Pairs &pairs,
 std::optional<Result> MultiMap::Refusal(const Totals &totals) {
   if (totals.values > kKeyValuesMax) {
     return Failure(
-        OperationStatus::kConflict,
+        OperationStatus::kInvalid,
         absl::StrCat("key would have ", totals.values, " values, at most ",
                      kKeyValuesMax, " allowed"));
   }
   if (totals.bytes > kKeyBytesMax) {
     return Failure(
-        OperationStatus::kConflict,
+        OperationStatus::kInvalid,
         absl::StrCat("key would have values of ", totals.bytes,
                      " bytes together, at most ", kKeyBytesMax, " allowed"));
   }

@@ -3,7 +3,7 @@
 //
 // All values of a key travel in one message (Get, Replace, Entries), so they
 // have bounds together, judged when a command is applied: what would exceed
-// them is a kConflict and changes nothing.
+// them is kInvalid and changes nothing.
 //
 // Clear empties it at once; listeners may be told with the entries that follow
 // (clearable_table.h).

@@ -526,17 +526,17 @@ TEST_F(MultiMapTest, AKeyHasAtMostSoManyValues) {
   EXPECT_TRUE(PutAll("a", values));
   const auto rows = map_.EncodeRows();
   const CommandKey listener = Listen();
-  EXPECT_EQ(map_.Status("Put", PutOf("a", "x")), OperationStatus::kConflict);
+  EXPECT_EQ(map_.Status("Put", PutOf("a", "x")), OperationStatus::kInvalid);
   EXPECT_EQ(map_.Status("PutAll", PutAllOf("a", {"1", "x"})),
-            OperationStatus::kConflict);
+            OperationStatus::kInvalid);
   EXPECT_EQ(
       map_.Status("PutEntries", PutEntriesOf({{"b", {"1"}}, {"a", {"x"}}})),
-      OperationStatus::kConflict);
+      OperationStatus::kInvalid);
   EXPECT_EQ(map_.EncodeRows(), rows) << "all or nothing";
   EXPECT_THAT(Events(listener), IsEmpty());
 
   map_.Restore();
-  EXPECT_EQ(map_.Status("Put", PutOf("a", "x")), OperationStatus::kConflict);
+  EXPECT_EQ(map_.Status("Put", PutOf("a", "x")), OperationStatus::kInvalid);
   EXPECT_FALSE(PutAll("a", {"1", "2"})) << "they are there";
   RemoveAll("a", {"1"});
   Put("a", "x");
@@ -548,17 +548,17 @@ TEST_F(MultiMapTest, TheValuesOfAKeyHaveAtMostSoManyBytes) {
   Values values;
   for (char c = 'a'; c < 'q'; ++c) values.push_back(large(c));
   EXPECT_TRUE(PutAll("a", values));
-  EXPECT_EQ(map_.Status("Put", PutOf("a", "x")), OperationStatus::kConflict);
+  EXPECT_EQ(map_.Status("Put", PutOf("a", "x")), OperationStatus::kInvalid);
   Put("a", "");
   values.push_back("x");
   EXPECT_EQ(map_.Status("Replace", ReplaceOf("b", values)),
-            OperationStatus::kConflict);
+            OperationStatus::kInvalid);
   EXPECT_EQ(Size(), 1u);
   values.push_back(values.front());
   values.erase(values.begin() + 1);
   EXPECT_EQ(Replace("a", values).size(), 17u);
   EXPECT_EQ(map_.Status("Put", PutOf("a", large('z'))),
-            OperationStatus::kConflict);
+            OperationStatus::kInvalid);
 }
 
 // --- Bytes and bad input -----------------------------------------------------

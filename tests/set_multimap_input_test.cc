@@ -193,13 +193,13 @@ TEST_F(SetMultiMapInputTest, TheValuesOfAKeyHaveBounds) {
   for (const char* key : {"a", "b"}) {
     ExpectHeader(Run(&MultiMapStub::PutAll,
                      Values<multimap::PutAllRequest>(key, values)),
-                 Header::CONFLICT);
+                 Header::INVALID);
     ExpectHeader(Run(&MultiMapStub::PutEntries,
                      Entries<multimap::PutEntriesRequest>(key, values)),
-                 Header::CONFLICT);
+                 Header::INVALID);
     ExpectHeader(Run(&MultiMapStub::Replace,
                      Values<multimap::ReplaceRequest>(key, values)),
-                 Header::CONFLICT);
+                 Header::INVALID);
   }
 }
 
