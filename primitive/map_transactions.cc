@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/coding.h"
+#include "session/row_store.h"
 
 namespace primitive {
 namespace {
@@ -89,6 +90,9 @@ size_t MapTransactionRow::size_bytes() const {
   for (const MapChange& change : changes) {
     size += 18 + change.key.size() + change.value.size();
     if (change.ttl.has_value()) size += 12;
+    // Commit comes through when the state is full: the row that it makes has
+    // its room already.
+    if (change.kind != MapChange::Kind::kRemove) size += session::kRowOverhead;
   }
   return size;
 }

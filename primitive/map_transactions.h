@@ -42,6 +42,7 @@ struct MapChange {
 struct MapTransactionRow {
   void Encode(std::string& out) const;
   static bool Decode(absl::string_view bytes, MapTransactionRow& row);
+  // With what the rows will have that its Commit makes.
   size_t size_bytes() const;
 
   uint64_t expire_ns = session::kNever;  // Log time.
