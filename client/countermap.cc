@@ -1,5 +1,7 @@
 #include "client/countermap.h"
 
+#include <cstddef>
+#include <deque>
 #include <optional>
 #include <utility>
 
@@ -87,47 +89,89 @@ struct CounterMap::Rep {
 
 // The protocol says that a key is gone by sending its entry once more, and so
 // it says that the same value was stored again. So what comes twice is looked
-// up.
+// up. What is told may be behind what a lookup found: of a key that it did not
+// find, the messages of its last changes may still come. So those are looked up
+// too, and say nothing while the key is gone.
 class CounterMap::Rep::WatchStream : public Stream<CounterMapUpdate> {
  public:
   explicit WatchStream(std::shared_ptr<Rep> rep)
       : rep_(std::move(rep)), entries_(rep_->Entries(/*watch=*/true)) {}
 
   absl::StatusOr<std::optional<CounterMapUpdate>> Next() override {
-    RETURN_IF_ERROR(failed_);
-    auto next = entries_->Next();
-    if (!next.ok() || !next->has_value()) return next;
-    CounterMapUpdate& update = **next;
-    if (update.kind == CounterMapUpdate::Kind::kRestarted) {
-      seen_.clear();
-      return next;
+    while (true) {
+      RETURN_IF_ERROR(failed_);
+      auto next = entries_->Next();
+      if (!next.ok() || !next->has_value()) return next;
+      ASSIGN_OR_RETURN(const bool is_news, Judge(**next));
+      if (is_news) return next;
     }
-    const auto [it, is_new] =
-        seen_.emplace(update.entry.key, update.entry.value);
-    if (is_new ||
-        std::exchange(it->second, update.entry.value) != update.entry.value) {
-      return next;
-    }
-    const absl::StatusOr<int64_t> now = rep_->Get(update.entry.key);
-    if (absl::IsNotFound(now.status())) {
-      update.kind = CounterMapUpdate::Kind::kRemoved;
-      seen_.erase(it);
-    } else if (!now.ok()) {
-      failed_ = now.status();
-      entries_->Cancel();
-      return failed_;
-    }
-    return next;
   }
 
   void Cancel() override { entries_->Cancel(); }
 
  private:
+  // So many keys are remembered to be gone. The changes that a server keeps for
+  // a watch, before it lets it begin anew, are fewer.
+  static constexpr size_t kGoneMax = size_t{1} << 17;
+
+  struct Seen {
+    std::optional<int64_t> value;  // Nothing: a lookup found no such key.
+    uint64_t lookup = 0;           // Which; 0: it has a value.
+  };
+
+  // Makes of what the protocol says what the watch shows. False: nothing.
+  absl::StatusOr<bool> Judge(CounterMapUpdate& update) {
+    if (update.kind == CounterMapUpdate::Kind::kRestarted) {
+      seen_.clear();
+      gone_.clear();
+      return true;
+    }
+    const auto [it, is_new] =
+        seen_.emplace(update.entry.key, Seen{.value = update.entry.value});
+    Seen& seen = it->second;
+    const bool was_gone = !seen.value.has_value();
+    if (is_new || (!was_gone && *seen.value != update.entry.value)) {
+      seen.value = update.entry.value;
+      return true;
+    }
+    const absl::StatusOr<int64_t> now = rep_->Get(update.entry.key);
+    if (absl::IsNotFound(now.status())) {
+      update.kind = CounterMapUpdate::Kind::kRemoved;
+      if (!was_gone) Forget(update.entry.key, seen);
+      return !was_gone;
+    }
+    if (!now.ok()) {
+      failed_ = now.status();
+      entries_->Cancel();
+      return failed_;
+    }
+    if (was_gone) {
+      update.entry.value = *now;
+      seen = Seen{.value = *now};
+    }
+    return true;
+  }
+
+  // Of the keys that are gone, those that went first are not remembered.
+  void Forget(const std::string& key, Seen& seen) {
+    seen = Seen{.lookup = ++lookups_};
+    gone_.emplace_back(key, seen.lookup);
+    if (gone_.size() <= kGoneMax) return;
+    const auto [oldest, lookup] = std::move(gone_.front());
+    gone_.pop_front();
+    const auto it = seen_.find(oldest);
+    if (it != seen_.end() && it->second.lookup == lookup) seen_.erase(it);
+  }
+
   const std::shared_ptr<Rep> rep_;  // Constant after construction.
   const std::unique_ptr<Stream<CounterMapUpdate>> entries_;
 
   // The thread that calls Next.
-  absl::flat_hash_map<std::string, int64_t> seen_;  // By key.
+  absl::flat_hash_map<std::string, Seen> seen_;  // By key.
+  // The keys that lookups did not find, and which, in order. May have keys that
+  // came back.
+  std::deque<std::pair<std::string, uint64_t>> gone_;
+  uint64_t lookups_ = 0;  // Those that found nothing.
   absl::Status failed_;
 };
 

@@ -129,6 +129,27 @@ TEST_F(ClientCounterMapTest, AWatchTellsARemovalFromTheSameValueStoredAgain) {
   EXPECT_EQ(Next(*watch), "a 5");
 }
 
+// What the server tells of a key may be behind what a lookup has found.
+TEST_F(ClientCounterMapTest, AWatchShowsNoKeyThatIsGone) {
+  ASSERT_OK(map_.Set("a", 1).status());
+  const auto watch = map_.Watch();
+  EXPECT_EQ(Next(*watch), "a 1");
+  ASSERT_OK(map_.Set("a", 1).status());
+  ASSERT_OK(map_.Remove("a").status());
+  ASSERT_OK(map_.Set("b", 1).status());
+  EXPECT_EQ(Next(*watch), "removed a 1");
+  EXPECT_EQ(Next(*watch), "b 1");
+  // Found by the lookup for the removal, and told after that.
+  ASSERT_OK(map_.Set("b", 1).status());
+  ASSERT_OK(map_.Remove("b").status());
+  EXPECT_EQ(Next(*watch), "removed b 1");
+  ASSERT_OK(map_.Set("b", 2).status());
+  EXPECT_EQ(Next(*watch), "b 2");
+  EXPECT_EQ(Next(*watch), "b 2");
+  ASSERT_OK(map_.Remove("b").status());
+  EXPECT_EQ(Next(*watch), "removed b 2");
+}
+
 TEST_F(ClientCounterMapTest, AWatchThatBrokeSaysThatItBeginsAnew) {
   ASSERT_OK(map_.Set("a", 1).status());
   const auto watch = map_.Watch();
