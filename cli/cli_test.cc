@@ -126,6 +126,17 @@ TEST_F(CliTest, Maps) {
   EXPECT_EQ(Cli("map size users --json"), "{\"name\":\"users\",\"size\":0}\n");
 }
 
+// In a session of the command's own there is none.
+TEST_F(CliTest, TransactionsWantTheirSession) {
+  for (const char* line :
+       {"map prepare users put:ann=admin", "map commit users 7",
+        "map abort users 7", "map abort users 7 --json"}) {
+    EXPECT_THAT(Cli(line), AllOf(HasSubstr("--session"), HasSubstr("exit 2\n")))
+        << line;
+  }
+  EXPECT_THAT(server_.attempts("OpenSession"), SizeIs(0));
+}
+
 TEST_F(CliTest, ATimeToLiveIsPassedOn) {
   Cli("map put users ann admin --ttl 1m30s");
   EXPECT_EQ(server_.last_put().ttl().seconds(), 90);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/exit_code.h"
+#include "cli/held.h"
 #include "cli/map_format.h"
 #include "cli/run.h"
 #include "cli/verb.h"
@@ -193,10 +194,13 @@ absl::Status Apply(Run& run) {
   return PrintAll(run, map.Apply(changes));
 }
 
+// A transaction is one of its session, and ends with it.
+absl::Status WantsTransactionsSession(Run& run) {
+  return WantsSession(run, "a transaction ends with its session");
+}
+
 absl::Status Prepare(Run& run) {
-  if (!run.flags().Has("session")) {
-    return UsageError("a transaction ends with its session: give --session=ID");
-  }
+  RETURN_IF_ERROR(WantsTransactionsSession(run));
   ASSIGN_OR_RETURN(const std::vector<MapChange> changes, ChangesOf(run));
   ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
   ASSIGN_OR_RETURN(const uint64_t transaction, map.Prepare(changes));
@@ -207,6 +211,7 @@ absl::Status Prepare(Run& run) {
 }
 
 absl::Status Commit(Run& run) {
+  RETURN_IF_ERROR(WantsTransactionsSession(run));
   ASSIGN_OR_RETURN(const uint64_t transaction,
                    ParseUnsigned("TRANSACTION", run.operand(1)));
   ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
@@ -214,6 +219,7 @@ absl::Status Commit(Run& run) {
 }
 
 absl::Status Abort(Run& run) {
+  RETURN_IF_ERROR(WantsTransactionsSession(run));
   ASSIGN_OR_RETURN(const uint64_t transaction,
                    ParseUnsigned("TRANSACTION", run.operand(1)));
   ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
