@@ -10,6 +10,7 @@
 #include "client/connection.h"
 #include "client/election_watch.h"
 #include "client/primitive.h"
+#include "client/status.h"
 
 namespace client {
 namespace {
@@ -52,6 +53,21 @@ struct Election::Rep {
     input.set_candidate(std::string(candidate));
     ASSIGN_OR_RETURN(const auto output,
                      primitive.Run(method, std::move(input)));
+    return FromApi(output.term());
+  }
+
+  absl::StatusOr<ElectionTerm> Enter(absl::string_view candidate,
+                                     std::stop_token stop) {
+    // Without a name nobody could be told from no leader.
+    if (candidate.empty()) {
+      return absl::InvalidArgumentError("a candidate has a name");
+    }
+    api::EnterInput input;
+    input.set_candidate(std::string(candidate));
+    ASSIGN_OR_RETURN(const auto output,
+                     primitive.Wait(&Stub::Enter, std::move(input),
+                                    {.limit = absl::ZeroDuration(),
+                                     .stop = std::move(stop)}));
     return FromApi(output.term());
   }
 
@@ -157,11 +173,18 @@ absl::StatusOr<Leadership> Election::Lead(absl::string_view candidate,
                                           const WaitOptions& options) {
   Timer& timer = rep_->session->connection().timer();
   const int64_t deadline_ns = DeadlineNanos(timer.NowNanos(), options.limit);
-  ASSIGN_OR_RETURN(ElectionTerm term, Enter(candidate));
-  // Destroyed without the lead it leaves the line all the same.
+  // Destroyed without the lead it leaves the line all the same. So it is there
+  // before the candidate may be.
   Leadership leadership(std::make_unique<Leadership::Rep>(
       Leadership::Rep{.election = rep_, .candidate = std::string(candidate)}));
   Leadership::Rep& rep = *leadership.rep_;
+  absl::StatusOr<ElectionTerm> entered = rep_->Enter(candidate, options.stop);
+  if (!entered.ok()) {
+    // It did not enter: what an earlier call has entered stays.
+    if (!IsOutcomeUnknown(entered.status())) leadership.rep_ = nullptr;
+    return entered.status();
+  }
+  ElectionTerm term = *std::move(entered);
 
   if (term.leader != candidate && timer.NowNanos() < deadline_ns) {
     const std::unique_ptr<ElectionWatch> watch = Rep::Watch(rep_);
@@ -180,11 +203,7 @@ absl::StatusOr<Leadership> Election::Lead(absl::string_view candidate,
 }
 
 absl::StatusOr<ElectionTerm> Election::Enter(absl::string_view candidate) {
-  // Without a name nobody could be told from no leader.
-  if (candidate.empty()) {
-    return absl::InvalidArgumentError("a candidate has a name");
-  }
-  return rep_->Run<api::EnterInput>(&Stub::Enter, candidate);
+  return rep_->Enter(candidate, {});
 }
 
 absl::StatusOr<ElectionTerm> Election::Withdraw(absl::string_view candidate) {

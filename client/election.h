@@ -83,8 +83,10 @@ class Election {
   ~Election();
 
   // Enters the line and waits until the candidate leads. It stays in line until
-  // then, and leaves it if the wait ends without. kAborted: it did not lead
-  // until the limit, or was taken out of the line. kInvalidArgument: no name.
+  // then, and leaves it if the wait ends without, also if nobody knows whether
+  // it has entered (IsOutcomeUnknown, kCancelled); as far as that works, as
+  // with Leadership. kAborted: it did not lead until the limit, or was taken
+  // out of the line. kInvalidArgument: no name.
   absl::StatusOr<Leadership> Lead(absl::string_view candidate,
                                   const WaitOptions& options);
 

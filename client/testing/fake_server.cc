@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "atomix/multiraft/counter/v1/service.grpc.pb.h"
+#include "atomix/multiraft/election/v1/service.grpc.pb.h"
 #include "atomix/multiraft/map/v1/service.grpc.pb.h"
 #include "atomix/multiraft/v1/partition.grpc.pb.h"
 #include "atomix/multiraft/v1/session.grpc.pb.h"
@@ -25,6 +26,7 @@ namespace {
 
 namespace core = atomix::multiraft::v1;
 namespace counter = atomix::multiraft::counter::v1;
+namespace election = atomix::multiraft::election::v1;
 namespace map = atomix::multiraft::map::v1;
 namespace admin = multiraft::admin::v1;
 
@@ -44,6 +46,7 @@ struct Primitive {
   core::PrimitiveSpec spec;
   int64_t counter = 0;
   std::map<std::string, map::IndexedValue> entries;
+  election::Term term;
 };
 
 // A stream command: its outputs, and the stream they are sent to.
@@ -73,6 +76,7 @@ class FakeServer::Impl : public core::Partition::CallbackService {
       : sessions_service_(*this),
         counters_(*this),
         maps_(*this),
+        elections_(*this),
         admin_(*this) {}
 
   void Start() {
@@ -85,6 +89,7 @@ class FakeServer::Impl : public core::Partition::CallbackService {
     builder.RegisterService(&sessions_service_);
     builder.RegisterService(&counters_);
     builder.RegisterService(&maps_);
+    builder.RegisterService(&elections_);
     builder.RegisterService(&admin_);
     server_ = builder.BuildAndStart();
     CHECK(server_ != nullptr) << address_;
@@ -635,6 +640,38 @@ class FakeServer::Impl : public core::Partition::CallbackService {
     Impl& impl_;
   };
 
+  // One candidate has place.
+  class ElectionService : public election::LeaderElection::CallbackService {
+   public:
+    explicit ElectionService(Impl& impl) : impl_(impl) {}
+
+#define FAKE_ELECTION_RPC(Rpc, change)                                        \
+  grpc::ServerUnaryReactor* Rpc(Context* context,                             \
+                                const election::Rpc##Request* request,        \
+                                election::Rpc##Response* response) override { \
+    return impl_.OnPrimitive(                                                 \
+        #Rpc, context, request, response,                                     \
+        [](uint64_t, Primitive& primitive,                                    \
+           [[maybe_unused]] const election::Rpc##Input& input,                \
+           election::Rpc##Output& output) {                                   \
+          election::Term& term = primitive.term;                              \
+          change;                                                             \
+          *output.mutable_term() = term;                                      \
+          return Answer{};                                                    \
+        });                                                                   \
+  }
+
+    FAKE_ELECTION_RPC(Enter, term.set_leader(input.candidate());
+                      term.set_index(term.index() + 1))
+    FAKE_ELECTION_RPC(Withdraw, if (term.leader() == input.candidate())
+                                    term.clear_leader())
+    FAKE_ELECTION_RPC(GetTerm, (void)term)
+#undef FAKE_ELECTION_RPC
+
+   private:
+    Impl& impl_;
+  };
+
   class AdminService : public admin::Admin::CallbackService {
    public:
     explicit AdminService(Impl& impl) : impl_(impl) {}
@@ -696,6 +733,7 @@ class FakeServer::Impl : public core::Partition::CallbackService {
   SessionService sessions_service_;
   CounterService counters_;
   MapService maps_;
+  ElectionService elections_;
   AdminService admin_;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;

@@ -1,8 +1,8 @@
 // FakeServer is a server with one partition in memory, over real gRPC on a free
 // port, that misbehaves when told to: it loses answers, refuses, breaks
-// streams, repeats and reorders outputs, forgets sessions. Counters and maps
-// work as far as the client's and the command line's tests need them; time to
-// live is kept, not acted upon.
+// streams, repeats and reorders outputs, forgets sessions. Counters, maps and
+// elections work as far as the client's and the command line's tests need them;
+// time to live is kept, not acted upon.
 //
 // Thread-safe.
 
