@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "client/duration.h"
 #include "client/primitive.h"
+#include "client/status.h"
 
 namespace client {
 namespace {
@@ -256,14 +257,18 @@ absl::StatusOr<uint64_t> Map::Prepare(const std::vector<MapChange>& changes) {
   api::PrepareInput input;
   for (const MapChange& change : changes) *input.add_inputs() = ToApi(change);
   uint64_t transaction = 0;
-  RETURN_IF_ERROR(rep_->primitive
-                      .Run(&Stub::Prepare, std::move(input),
-                           [&](api::PrepareInput& message, uint64_t number) {
-                             transaction = number;
-                             message.set_sequence_num(number);
-                           })
-                      .status());
-  return transaction;
+  const absl::Status prepared =
+      rep_->primitive
+          .Run(&Stub::Prepare, std::move(input),
+               [&](api::PrepareInput& message, uint64_t number) {
+                 transaction = number;
+                 message.set_sequence_num(number);
+               })
+          .status();
+  if (prepared.ok()) return transaction;
+  // Nobody else knows its number, and its keys would be kept from all others.
+  if (IsOutcomeUnknown(prepared)) Abort(transaction).IgnoreError();
+  return prepared;
 }
 
 absl::StatusOr<std::vector<MapWritten>> Map::Commit(uint64_t transaction) {

@@ -157,7 +157,8 @@ class Map {
   // The same in two steps, for what has to happen in several places: prepare it
   // everywhere, then commit it everywhere, or abort it. A prepared transaction
   // keeps its keys from all other changes. It ends with the session, and after
-  // five minutes: then Commit is kNotFound.
+  // five minutes: then Commit is kNotFound. If Prepare fails with
+  // IsOutcomeUnknown it has asked to abort, which may have failed, too.
   absl::StatusOr<uint64_t> Prepare(const std::vector<MapChange>& changes);
   absl::StatusOr<std::vector<MapWritten>> Commit(uint64_t transaction);
   absl::Status Abort(uint64_t transaction);

@@ -195,6 +195,29 @@ TEST_F(MapTest, AcknowledgedEventsAreNotMissedAfterABreak) {
   EXPECT_EQ(Show(*events), "inserted c=1");
 }
 
+// Nobody knows the number to abort it with.
+TEST_F(MapTest, ATransactionThatMayBePreparedIsAborted) {
+  Fault lost = LoseReply();
+  lost.retry_after_ms = 3000;
+  server_.Inject("Prepare", lost, 100);
+  const absl::Status status =
+      map_.Prepare({MapChange::Put("a", "1", {})}).status();
+  EXPECT_TRUE(IsOutcomeUnknown(status)) << status;
+  EXPECT_THAT(server_.attempts("Abort"), SizeIs(1));
+  EXPECT_OK(map_.Put("a", "2"));
+}
+
+TEST_F(MapTest, ATransactionThatWasRefusedIsNotAborted) {
+  server_.Inject("Prepare",
+                 {.kind = Fault::Kind::kAnswer,
+                  .code = absl::StatusCode::kResourceExhausted,
+                  .message = "too much"},
+                 1);
+  EXPECT_THAT(map_.Prepare({MapChange::Put("a", "1", {})}),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(server_.attempts("Abort"), SizeIs(0));
+}
+
 TEST_F(MapTest, ACancelledStreamReturnsFromNext) {
   auto events = map_.Events("");
   std::thread cancel = Once(1, [&] { events->Cancel(); });

@@ -46,6 +46,7 @@ struct Primitive {
   core::PrimitiveSpec spec;
   int64_t counter = 0;
   std::map<std::string, map::IndexedValue> entries;
+  std::map<std::string, uint64_t> prepared;  // Which transaction has the key.
   election::Term term;
 };
 
@@ -572,6 +573,9 @@ class FakeServer::Impl : public core::Partition::CallbackService {
     })
     FAKE_MAP_RPC(Put, {
       impl_.last_put_ = input;
+      if (primitive.prepared.count(input.key()) != 0) {
+        return {Headers::CONFLICT, "it is part of a transaction"};
+      }
       Answer check = impl_.Check(primitive, input.key(), input.prev_index());
       if (check.status != Headers::OK) return check;
       const auto it = primitive.entries.find(input.key());
@@ -619,6 +623,18 @@ class FakeServer::Impl : public core::Partition::CallbackService {
     })
     FAKE_MAP_RPC(Clear, {
       primitive.entries.clear();
+      return {};
+    })
+    FAKE_MAP_RPC(Prepare, {
+      for (const map::MapInput& change : input.inputs()) {
+        primitive.prepared[change.put().key()] = input.sequence_num();
+      }
+      return {};
+    })
+    FAKE_MAP_RPC(Abort, {
+      std::erase_if(primitive.prepared, [&](const auto& held) {
+        return held.second == input.sequence_num();
+      });
       return {};
     })
 #undef FAKE_MAP_RPC
