@@ -73,6 +73,12 @@ bool IsRemoval(const IndexedMapEntry& entry, SeenVersions& seen) {
   return true;
 }
 
+// Indexes count from 1; on the wire 0 means: by key.
+absl::Status CheckIndex(uint64_t index) {
+  if (index != 0) return absl::OkStatus();
+  return absl::NotFoundError("no entry has the index 0");
+}
+
 }  // namespace
 
 struct IndexedMap::Rep {
@@ -141,6 +147,7 @@ absl::StatusOr<IndexedMapEntry> IndexedMap::Get(absl::string_view key) {
 }
 
 absl::StatusOr<IndexedMapEntry> IndexedMap::GetAt(uint64_t index) {
+  RETURN_IF_ERROR(CheckIndex(index));
   return rep_->Run(&Stub::Get, About<api::GetInput>("", index));
 }
 
@@ -208,6 +215,7 @@ absl::StatusOr<IndexedMapEntry> IndexedMap::Update(absl::string_view key,
 
 absl::StatusOr<IndexedMapEntry> IndexedMap::UpdateAt(
     uint64_t index, absl::string_view value, const IndexedMapWrite& how) {
+  RETURN_IF_ERROR(CheckIndex(index));
   return rep_->Update("", index, value, how);
 }
 
@@ -218,6 +226,7 @@ absl::StatusOr<IndexedMapEntry> IndexedMap::Remove(absl::string_view key,
 
 absl::StatusOr<IndexedMapEntry> IndexedMap::RemoveAt(uint64_t index,
                                                      uint64_t prev_version) {
+  RETURN_IF_ERROR(CheckIndex(index));
   return rep_->Remove("", index, prev_version);
 }
 

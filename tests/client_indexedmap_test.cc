@@ -95,6 +95,18 @@ TEST_F(ClientIndexedMapTest, EntriesAreFoundByKeyAndByIndex) {
   EXPECT_EQ(Text(map_.Append("b", "6")), "4:b=6") << "indexes go on";
 }
 
+// On the wire the index 0 means: by key.
+TEST_F(ClientIndexedMapTest, NoEntryHasTheIndexZero) {
+  ASSERT_OK(map_.Append("", "1"));
+  const auto not_found = StatusIs(absl::StatusCode::kNotFound);
+  EXPECT_THAT(map_.GetAt(0), not_found);
+  EXPECT_THAT(map_.UpdateAt(0, "2", {}), not_found);
+  EXPECT_THAT(map_.RemoveAt(0, 0), not_found);
+  EXPECT_EQ(Text(map_.GetAt(1)), "1:=1");
+  EXPECT_EQ(Text(map_.Update("", "2", {})), "1:=2");
+  EXPECT_EQ(Text(map_.Remove("", 0)), "1:=2");
+}
+
 TEST_F(ClientIndexedMapTest, RefusalsHaveTheirCodes) {
   const auto not_found = StatusIs(absl::StatusCode::kNotFound);
   const auto aborted = StatusIs(absl::StatusCode::kAborted);
