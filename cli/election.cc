@@ -1,4 +1,5 @@
 #include <stop_token>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cli/election_format.h"
@@ -35,10 +36,12 @@ absl::Status Enter(Run& run) {
   if (run.flags().Has("session")) return absl::OkStatus();
   run.out().flush();
   const auto watch = election.Watch();
+  // It begins with the present term, which was printed.
   bool first = true;
   return run.Follow<ElectionTerm>(*watch, [&](const ElectionTerm& next) {
-    if (std::exchange(first, false) && next == term) return;
+    if (std::exchange(first, false) && next == term) return false;
     run.Print(ToText(next), ToJson(next));
+    return true;
   });
 }
 

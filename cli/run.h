@@ -8,12 +8,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <stop_token>
 #include <string>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -86,20 +86,25 @@ class Run {
   }
 
   // Prints what a stream brings until --count items, its end or an interrupt,
-  // which is no error.
-  template <class Item>
-  absl::Status Follow(client::Stream<Item>& stream,
-                      const std::function<void(const Item&)>& print) {
+  // which is no error. `print` may return false for what it did not print: that
+  // does not count.
+  template <class Item, class Print>
+  absl::Status Follow(client::Stream<Item>& stream, Print print) {
     ASSIGN_OR_RETURN(uint64_t left, arguments_.Number("count", UINT64_MAX));
     const Interrupt::Handler handler(environment_.interrupt,
                                      [&stream] { stream.Cancel(); });
-    for (; left > 0; --left) {
+    while (left > 0) {
       absl::StatusOr<std::optional<Item>> item = stream.Next();
       if (environment_.interrupt.triggered()) break;
       RETURN_IF_ERROR(item.status());
       if (!item->has_value()) break;
-      print(**item);
+      if constexpr (std::is_void_v<std::invoke_result_t<Print, const Item&>>) {
+        print(**item);
+      } else if (!print(**item)) {
+        continue;
+      }
       out().flush();
+      --left;
     }
     return absl::OkStatus();
   }

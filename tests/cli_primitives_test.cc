@@ -283,6 +283,19 @@ TEST_F(CliPrimitivesTest, WhoEntersFollowsTheLine) {
   EXPECT_EQ(Cli("election term e"), "term 2: bob leads\n");
 }
 
+TEST_F(CliPrimitivesTest, WhoEntersFollowsSoManyChanges) {
+  const std::string session = OpenSession();
+  const std::string after = "term 1: ann leads\nterm 1: ann leads, then bob\n";
+  EXPECT_EQ(CliWith("election enter e ann --count=2",
+                    [&] {
+                      AwaitPrinted("term 1: ann leads\n");
+                      Cli("election enter e bob" + session);
+                      AwaitPrinted(after);
+                      Cli("election evict e bob");
+                    }),
+            after + "term 1: ann leads\n");
+}
+
 TEST_F(CliPrimitivesTest, WhoLeadsHoldsTheLeadUntilCtrlC) {
   EXPECT_EQ(CliUntil("election lead e ann",
                      [&] {
