@@ -1,12 +1,10 @@
-#include <cstddef>
 #include <cstdint>
-#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cli/countermap_format.h"
-#include "cli/held.h"
+#include "cli/key_verbs.h"
 #include "cli/run.h"
 #include "cli/verb.h"
 #include "client/client.h"
@@ -18,9 +16,6 @@ using client::CounterMap;
 using client::CounterMapEntry;
 using client::CounterMapEvent;
 
-// That one Lock may name.
-constexpr size_t kKeysMax = 256;
-
 absl::Status PrintValue(Run& run, const absl::StatusOr<int64_t>& value) {
   RETURN_IF_ERROR(value.status());
   Json object;
@@ -30,26 +25,10 @@ absl::Status PrintValue(Run& run, const absl::StatusOr<int64_t>& value) {
   return absl::OkStatus();
 }
 
-absl::Status PrintDone(Run& run, const absl::Status& status,
-                       const std::string& what) {
-  RETURN_IF_ERROR(status);
-  Json object;
-  object["name"] = run.operand(0);
-  object[what] = true;
-  run.Print(what + "\n", object);
-  return absl::OkStatus();
-}
-
 // 1 if none is given.
 absl::StatusOr<int64_t> Delta(Run& run) {
   if (!run.has_operand(2)) return 1;
   return ParseSigned("DELTA", run.operand(2));
-}
-
-std::vector<std::string> Keys(Run& run) {
-  std::vector<std::string> keys;
-  for (size_t i = 1; run.has_operand(i); ++i) keys.push_back(run.operand(i));
-  return keys;
 }
 
 absl::Status Get(Run& run) {
@@ -121,7 +100,12 @@ absl::Status Size(Run& run) {
 
 absl::Status Clear(Run& run) {
   ASSIGN_OR_RETURN(CounterMap map, run.Open<CounterMap>(0));
-  return PrintDone(run, map.Clear(), "cleared");
+  RETURN_IF_ERROR(map.Clear());
+  Json object;
+  object["name"] = run.operand(0);
+  object["cleared"] = true;
+  run.Print("cleared\n", object);
+  return absl::OkStatus();
 }
 
 absl::Status List(Run& run) {
@@ -150,22 +134,6 @@ absl::Status Events(Run& run) {
                                      [&run](const CounterMapEvent& event) {
                                        run.Print(ToText(event), ToJson(event));
                                      });
-}
-
-absl::Status Lock(Run& run) {
-  ASSIGN_OR_RETURN(const auto limit, WaitLimit(run));
-  ASSIGN_OR_RETURN(CounterMap map, run.Open<CounterMap>(0));
-  RETURN_IF_ERROR(run.UntilInterrupt([&](std::stop_token stop) {
-    return map.LockKeys(Keys(run), {.limit = limit, .stop = stop});
-  }));
-  RETURN_IF_ERROR(PrintDone(run, absl::OkStatus(), "locked"));
-  return HoldUntilInterrupt(run);
-}
-
-absl::Status Unlock(Run& run) {
-  RETURN_IF_ERROR(WantsSession(run, "locks go with their session"));
-  ASSIGN_OR_RETURN(CounterMap map, run.Open<CounterMap>(0));
-  return PrintDone(run, map.UnlockKeys(Keys(run)), "unlocked");
 }
 
 }  // namespace
@@ -250,22 +218,8 @@ const Group& CounterMapGroup() {
            .flags = {{"key", "KEY", "Only changes of this key"},
                      {"count", "N", "End after so many changes"}},
            .run = Events},
-          {.name = "lock",
-           .operands = "NAME KEY...",
-           .operands_min = 2,
-           .operands_max = 1 + kKeysMax,
-           .summary = "Lock keys, all at once, until Ctrl-C",
-           .details = "Locks keep out other locks and nothing else. With "
-                      "--session the session keeps\nthem, and the command ends "
-                      "when it has them.",
-           .flags = WaitFlags(),
-           .run = Lock},
-          {.name = "unlock",
-           .operands = "NAME [KEY...]",
-           .operands_min = 1,
-           .operands_max = 1 + kKeysMax,
-           .summary = "Give back keys of --session, or all that it has locked",
-           .run = Unlock},
+          LockVerb(LockKeys<CounterMap>),
+          UnlockVerb(UnlockKeys<CounterMap>),
       }};
   return group;
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/exit_code.h"
 #include "cli/held.h"
+#include "cli/key_verbs.h"
 #include "cli/map_format.h"
 #include "cli/run.h"
 #include "cli/verb.h"
@@ -352,6 +353,8 @@ const Group& MapGroup() {
            .flags = {{"key", "KEY", "Only changes of this key"},
                      {"count", "N", "End after so many changes"}},
            .run = Events},
+          LockVerb(LockKeys<Map>),
+          UnlockVerb(UnlockKeys<Map>),
       }};
   return group;
 }

@@ -285,6 +285,22 @@ absl::Status Map::Abort(uint64_t transaction) {
   return rep_->primitive.Run(&Stub::Abort, std::move(input)).status();
 }
 
+absl::Status Map::LockKeys(const std::vector<std::string>& keys,
+                           const WaitOptions& options) {
+  api::LockInput input;
+  for (const std::string& key : keys) input.add_keys(key);
+  if (options.limit.has_value()) {
+    *input.mutable_timeout() = ToProto(*options.limit);
+  }
+  return rep_->primitive.Wait(&Stub::Lock, std::move(input), options).status();
+}
+
+absl::Status Map::UnlockKeys(const std::vector<std::string>& keys) {
+  api::UnlockInput input;
+  for (const std::string& key : keys) input.add_keys(key);
+  return rep_->primitive.Run(&Stub::Unlock, std::move(input)).status();
+}
+
 std::unique_ptr<Stream<MapEvent>> Map::Events(absl::string_view key) {
   api::EventsInput input;
   input.set_key(std::string(key));

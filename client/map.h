@@ -11,6 +11,9 @@
 // Each call that changes the map changes it once, however often it has to be
 // sent. If it fails with IsOutcomeUnknown it has changed it once or not at all.
 //
+// Keys can be locked, by the session. Locks are advisory: they keep out other
+// locks and nothing else.
+//
 // Thread-safe. The session outlives it and its streams.
 
 #ifndef CLIENT_MAP_H_
@@ -29,6 +32,7 @@
 #include "client/primitive_name.h"
 #include "client/session.h"
 #include "client/stream.h"
+#include "client/wait_options.h"
 
 namespace client {
 
@@ -162,6 +166,16 @@ class Map {
   absl::StatusOr<uint64_t> Prepare(const std::vector<MapChange>& changes);
   absl::StatusOr<std::vector<MapWritten>> Commit(uint64_t transaction);
   absl::Status Abort(uint64_t transaction);
+
+  // Locks all keys at once for the session, in the order of those who ask.
+  // kAborted: somebody else had one of them until the limit. If it fails with
+  // IsOutcomeUnknown the session may have got them all the same.
+  absl::Status LockKeys(const std::vector<std::string>& keys,
+                        const WaitOptions& options);
+
+  // Gives back the keys, or without any all that the session has locked.
+  // kAborted, and nothing changes, if it has not locked all of these.
+  absl::Status UnlockKeys(const std::vector<std::string>& keys);
 
   // Every change from now on, each once and in order, whatever happens to
   // connections and servers in between. `key`: only of this key; "": of all. A

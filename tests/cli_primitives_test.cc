@@ -206,6 +206,20 @@ TEST_F(CliPrimitivesTest, LocksOfACounterMap) {
               HasSubstr("--session is missing"));
 }
 
+TEST_F(CliPrimitivesTest, LocksOfAMap) {
+  const std::string session = OpenSession();
+  EXPECT_EQ(Cli("map lock users ann bob" + session), "locked\n");
+  EXPECT_THAT(Cli("map lock users bob --no-wait"), HasSubstr("exit 1"));
+  EXPECT_EQ(Cli("map unlock users bob" + session), "unlocked\n");
+  EXPECT_EQ(CliUntil("map lock users bob",
+                     [&] {
+                       AwaitPrinted("locked\n");
+                       EXPECT_THAT(Cli("map lock users bob --no-wait"),
+                                   HasSubstr("exit 1"));
+                     }),
+            "locked\n");
+}
+
 TEST_F(CliPrimitivesTest, Locks) {
   EXPECT_EQ(Cli("lock get l"), "multiraftctl: nobody holds the lock\nexit 1\n");
   const std::string session = OpenSession();
