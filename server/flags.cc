@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "server/cluster/cluster_spec.h"
+#include "server/controller_flags.h"
 #include "server/flag_types.h"
 #include "server/transport/options.h"
 
@@ -105,7 +106,9 @@ OPTION(std::string, advertise_api, advertise_api,
 OPTION(bool, managed, managed,
        "In the place of both, for a node that gets its partitions from a "
        "controller, through atomix.multiraft.v1.Node. Until then it makes "
-       "nothing; --node, if it is given, must be what the controller says.");
+       "nothing; --node, if it is given, must be what the controller says. "
+       "Implied by the Go node's flags: --config, --api-host, --api-port, "
+       "--raft-host, --raft-port.");
 OPTION(bool, force_bootstrap, force_bootstrap,
        "If a node was lost before the first start: the lowest of the others "
        "begins without it, if a majority is there. It has to join later.");
@@ -124,8 +127,7 @@ OPTION(bool, yes, yes, "With --recover: really does it.");
 HEADING(config, "Configuration");
 ABSL_FLAG(std::string, config_file, "",
           "A file with any of these settings, one `name: value` a line. The "
-          "command line wins. (--config is reserved for clusters that a "
-          "controller manages.)");
+          "command line wins.");
 static const server::AddRow row_config_file("config_file",
                                             [](server::Options&) {});
 
@@ -318,14 +320,6 @@ std::string Help() {
   }
   return text;
 }
-
-// A setting and where it was made, for messages.
-struct Setting {
-  std::string name;
-  std::string value;
-  std::string where;
-};
-
 absl::Status Set(const Setting& setting) {
   absl::CommandLineFlag* flag = Find(setting.name);
   if (flag == nullptr) {
@@ -366,11 +360,6 @@ absl::StatusOr<std::vector<Setting>> SplitArguments(
         absl::StrSplit(argument, absl::MaxSplits('=', 1));
     Setting setting{.name = std::string(parts.first),
                     .where = absl::StrCat("--", parts.first)};
-    if (setting.name == "config" || setting.name == "c") {
-      return absl::InvalidArgumentError(
-          "--config is reserved for clusters that a controller manages; a file "
-          "with these settings is --config_file");
-    }
     if (absl::StrContains(argument, '=')) {
       setting.value = std::string(parts.second);
     } else if (IsSwitch(setting.name)) {
@@ -629,8 +618,14 @@ absl::Status Validate(const Options& options) {
 
 absl::StatusOr<CommandLine> ParseCommandLine(
     const std::vector<std::string>& arguments) {
+  ASSIGN_OR_RETURN(std::vector<Setting> given, SplitArguments(arguments));
+  for (Setting& setting : given) {
+    if (setting.name == "config" || setting.name == "c") {
+      setting.value = Absolute(setting.value);
+    }
+  }
   ASSIGN_OR_RETURN(const std::vector<Setting> settings,
-                   SplitArguments(arguments));
+                   TranslateControllerFlags(given));
   std::string config_file;
   std::set<std::string> set;
   for (const Setting& setting : settings) {

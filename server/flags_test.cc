@@ -121,6 +121,20 @@ TEST_F(FlagsTest, OfAManagedNodeAControllerDecides) {
   EXPECT_THAT(line.options.data_dir, testing::EndsWith("/multiraft-data-3"));
 }
 
+TEST_F(FlagsTest, AControllersCommandLineStartsAManagedNode) {
+  WriteConfig(
+      R"({"heartbeatPeriod": "0.1s", "dataDir": "/var/lib/atomix/data"})");
+  ASSERT_OK_AND_ASSIGN(const CommandLine line,
+                       ParseCommandLine({"-c", "server.conf", "--api-port",
+                                         "5678", "--raft-port", "5679"}));
+  EXPECT_TRUE(line.options.managed);
+  EXPECT_EQ(line.options.listen, "0.0.0.0:5678");
+  EXPECT_EQ(line.options.peer_listen, "0.0.0.0:5679");
+  EXPECT_EQ(line.options.data_dir, "/var/lib/atomix/data");
+  EXPECT_EQ(line.options.partition.raft.tick_ns, 100'000'000u);
+  EXPECT_EQ(line.options.partition.raft.election_ticks, 10u);
+}
+
 TEST_F(FlagsTest, HelpNamesEveryFlagWithItsDefaultAndMeaning) {
   ASSERT_OK_AND_ASSIGN(const CommandLine line, ParseCommandLine({"--help"}));
   EXPECT_THAT(line.text, AllOf(HasSubstr("--listen=127.0.0.1:5678\n"),
@@ -169,8 +183,11 @@ TEST_F(FlagsTest, WhatIsWrongIsSaidInOneLineThatNamesIt) {
       {{"--unknown_session_code=ok"},
        "expected data_loss or permission_denied"},
       {{"--data_dir="}, "--data_dir is empty"},
-      {{"--config=raft.json"}, "--config is reserved"},
-      {{"-c", "raft.json"}, "--config is reserved"},
+      {{"--config=raft.json"}, "--config: cannot read /"},
+      {{"-c", "raft.json"}, "--config: cannot read /"},
+      {{"--api-port"}, "--api-port has no value"},
+      {{"--api-port=http"}, "--listen: '0.0.0.0:http' does not do"},
+      {{"--raft-port=1", "--partitions=3"}, "a controller decides that"},
       {{"serve"}, "unexpected argument 'serve'"},
       {{"--config_file=missing.conf"}, "missing.conf"},
   };
