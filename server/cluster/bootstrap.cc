@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -30,6 +31,30 @@ constexpr int kForceRounds = 3;
 constexpr uint64_t kNanosPerMilli = 1'000'000;
 
 }  // namespace
+
+absl::Status CheckSaysTheSame(const ClusterSpec& spec,
+                              const storage::InitialCluster& initial) {
+  // The id has all of it (ClusterId), and a mark if the beginning was forced or
+  // recovered (recover.cc).
+  const std::string id = ClusterId(spec);
+  if (initial.id == id || absl::StartsWith(initial.id, id + "-") ||
+      absl::StrContains(initial.id, "+r")) {
+    return absl::OkStatus();
+  }
+  const auto numbers = [](const auto& nodes) {
+    return absl::StrJoin(nodes, ", ", [](std::string* out, const auto& node) {
+      absl::StrAppend(out, node.node.value());
+    });
+  };
+  return absl::FailedPreconditionError(absl::StrCat(
+      "cluster ", initial.id, " began with nodes ", numbers(initial.members),
+      " and ", initial.replication,
+      " replicas of each partition, and now --cluster names nodes ",
+      numbers(spec.nodes), " and --replication is ", spec.replication,
+      ": they say how it began, and only addresses may change; start the node "
+      "with what it began with, and change members with `multiraftctl "
+      "member`"));
+}
 
 // What one node said.
 struct Bootstrap::Answer {

@@ -35,6 +35,13 @@
 
 namespace server::cluster {
 
+// Whether `spec`, of a node that was started before, still says how its cluster
+// began. FailedPrecondition, with both sides, if it names other nodes or
+// another replication: members change at run time. Addresses may differ, and of
+// a cluster that was recovered nothing is compared.
+absl::Status CheckSaysTheSame(const ClusterSpec& spec,
+                              const storage::InitialCluster& initial);
+
 class Bootstrap final : public multiraft::peer::v1::Bootstrap::CallbackService {
  public:
   // `store` is open, and outlives it. Of a cluster that has begun, as far as

@@ -208,6 +208,43 @@ TEST_F(BootstrapTest, TheBeginningIsRememberedAndAsksNobody) {
   EXPECT_EQ(*again[0], *results[1]);
 }
 
+TEST_F(BootstrapTest, FlagsThatSayOtherwiseLaterAreRefusedWithBothSides) {
+  StartAll();
+  const auto results = RunAll({1, 2, 3});
+  ASSERT_OK(results[0].status());
+  const storage::InitialCluster& began = *results[0];
+  EXPECT_OK(CheckSaysTheSame(spec_, began));
+  ClusterSpec moved = spec_;
+  moved.nodes[1].peer_address = "elsewhere:1";
+  EXPECT_OK(CheckSaysTheSame(moved, began));
+
+  ClusterSpec grown = spec_;
+  grown.nodes.push_back({.node = base::NodeId(4)});
+  EXPECT_THAT(
+      CheckSaysTheSame(grown, began),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               testing::AllOf(
+                   HasSubstr("began with nodes 1, 2, 3 and 3 replicas"),
+                   HasSubstr("now --cluster names nodes 1, 2, 3, 4 and "
+                             "--replication is 3"),
+                   HasSubstr("change members with `multiraftctl member`"))));
+  ClusterSpec thinner = spec_;
+  thinner.replication = 1;
+  EXPECT_THAT(CheckSaysTheSame(thinner, began),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("--replication is 1")));
+
+  // What an operator had to do keeps its flags.
+  storage::InitialCluster forced = began;
+  forced.id += "-0123456789abcdef";
+  forced.members.pop_back();
+  EXPECT_OK(CheckSaysTheSame(spec_, forced));
+  EXPECT_FALSE(CheckSaysTheSame(grown, forced).ok());
+  storage::InitialCluster recovered = began;
+  recovered.id += "+r0123456789abcdef";
+  EXPECT_OK(CheckSaysTheSame(grown, recovered));
+}
+
 TEST_F(BootstrapTest, OneThatCameLateTakesItOver) {
   StartAll();
   RunAll({1});

@@ -139,6 +139,9 @@ absl::Status ClusterNode::Enter(storage::Store& store,
     }
     spec = SpecOf(*store.initial_cluster(), options_.cluster_name);
   }
+  if (options_.join.empty() && store.initial_cluster().has_value()) {
+    RETURN_IF_ERROR(CheckSaysTheSame(spec, *store.initial_cluster()));
+  }
   GetAcquainted(spec, Self());
   ASSIGN_OR_RETURN(const storage::InitialCluster initial,
                    bootstrap_->Run({.force = options_.force_bootstrap},
