@@ -303,7 +303,8 @@ TEST_F(MapTest, BugACommandNeverSeesAValueWhoseTimeIsOver) {
   map_.HoldTimers();
   map_.Tick(10 * kSecond);
   EXPECT_FALSE(Put("p", "2").has_prev_value());
-  EXPECT_EQ(Put("q", "1").index(), map_.index()) << "nothing is equal to it";
+  const uint64_t put_index = Put("q", "1").index();
+  EXPECT_EQ(put_index, map_.index()) << "nothing is equal to it";
   map_.Ok<pb::InsertOutput>("Insert", InsertOf("i", "2"));
   EXPECT_EQ(map_.Status("Update", UpdateOf("u", "2")),
             OperationStatus::kNotFound);
