@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/collection_verbs.h"
 #include "cli/countermap_format.h"
 #include "cli/key_verbs.h"
 #include "cli/run.h"
@@ -86,26 +87,6 @@ absl::Status Remove(Run& run) {
   ASSIGN_OR_RETURN(CounterMap map, run.Open<CounterMap>(0));
   RETURN_IF_ERROR(map.CompareAndRemove(run.operand(1), expected));
   return PrintValue(run, expected);
-}
-
-absl::Status Size(Run& run) {
-  ASSIGN_OR_RETURN(CounterMap map, run.Open<CounterMap>(0));
-  ASSIGN_OR_RETURN(const uint32_t size, map.Size());
-  Json object;
-  object["name"] = run.operand(0);
-  object["size"] = size;
-  run.Print(absl::StrCat(size, "\n"), object);
-  return absl::OkStatus();
-}
-
-absl::Status Clear(Run& run) {
-  ASSIGN_OR_RETURN(CounterMap map, run.Open<CounterMap>(0));
-  RETURN_IF_ERROR(map.Clear());
-  Json object;
-  object["name"] = run.operand(0);
-  object["cleared"] = true;
-  run.Print("cleared\n", object);
-  return absl::OkStatus();
 }
 
 absl::Status List(Run& run) {
@@ -195,13 +176,13 @@ const Group& CounterMapGroup() {
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Print the number of keys",
-           .run = Size},
+           .run = Size<CounterMap>},
           {.name = "clear",
            .operands = "NAME",
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Remove every key",
-           .run = Clear},
+           .run = Clear<CounterMap>},
           {.name = "list",
            .operands = "NAME",
            .operands_min = 1,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/collection_verbs.h"
 #include "cli/exit_code.h"
 #include "cli/indexedmap_format.h"
 #include "cli/run.h"
@@ -139,26 +140,6 @@ absl::Status Prev(Run& run) {
   return PrintEntry(run, map.Prev(index));
 }
 
-absl::Status Size(Run& run) {
-  ASSIGN_OR_RETURN(IndexedMap map, run.Open<IndexedMap>(0));
-  ASSIGN_OR_RETURN(const uint32_t size, map.Size());
-  Json object;
-  object["name"] = run.operand(0);
-  object["size"] = size;
-  run.Print(absl::StrCat(size, "\n"), object);
-  return absl::OkStatus();
-}
-
-absl::Status Clear(Run& run) {
-  ASSIGN_OR_RETURN(IndexedMap map, run.Open<IndexedMap>(0));
-  RETURN_IF_ERROR(map.Clear());
-  Json object;
-  object["name"] = run.operand(0);
-  object["cleared"] = true;
-  run.Print("cleared\n", object);
-  return absl::OkStatus();
-}
-
 absl::Status List(Run& run) {
   ASSIGN_OR_RETURN(IndexedMap map, run.Open<IndexedMap>(0));
   ASSIGN_OR_RETURN(const std::vector<IndexedMapEntry> entries, map.List());
@@ -253,13 +234,13 @@ const Group& IndexedMapGroup() {
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Print the number of entries",
-           .run = Size},
+           .run = Size<IndexedMap>},
           {.name = "clear",
            .operands = "NAME",
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Remove every entry",
-           .run = Clear},
+           .run = Clear<IndexedMap>},
           {.name = "list",
            .operands = "NAME",
            .operands_min = 1,

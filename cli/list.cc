@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/collection_verbs.h"
 #include "cli/exit_code.h"
 #include "cli/list_format.h"
 #include "cli/run.h"
@@ -75,26 +76,6 @@ absl::Status Remove(Run& run) {
   ASSIGN_OR_RETURN(const uint32_t index, Index(run));
   ASSIGN_OR_RETURN(List list, run.Open<List>(0));
   return PrintValue(run, index, list.Remove(index));
-}
-
-absl::Status Size(Run& run) {
-  ASSIGN_OR_RETURN(List list, run.Open<List>(0));
-  ASSIGN_OR_RETURN(const uint32_t size, list.Size());
-  Json object;
-  object["name"] = run.operand(0);
-  object["size"] = size;
-  run.Print(absl::StrCat(size, "\n"), object);
-  return absl::OkStatus();
-}
-
-absl::Status Clear(Run& run) {
-  ASSIGN_OR_RETURN(List list, run.Open<List>(0));
-  RETURN_IF_ERROR(list.Clear());
-  Json object;
-  object["name"] = run.operand(0);
-  object["cleared"] = true;
-  run.Print("cleared\n", object);
-  return absl::OkStatus();
 }
 
 absl::Status Items(Run& run) {
@@ -172,13 +153,13 @@ const Group& ListGroup() {
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Print the number of items",
-           .run = Size},
+           .run = Size<List>},
           {.name = "clear",
            .operands = "NAME",
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Remove every item",
-           .run = Clear},
+           .run = Clear<List>},
           {.name = "items",
            .operands = "NAME",
            .operands_min = 1,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/collection_verbs.h"
 #include "cli/exit_code.h"
 #include "cli/held.h"
 #include "cli/key_verbs.h"
@@ -96,26 +97,6 @@ absl::Status Remove(Run& run) {
                    run.flags().Number("prev-index", 0));
   ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
   return PrintValue(run, map.Remove(run.operand(1), prev_index));
-}
-
-absl::Status Size(Run& run) {
-  ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
-  ASSIGN_OR_RETURN(const uint32_t size, map.Size());
-  Json object;
-  object["name"] = run.operand(0);
-  object["size"] = size;
-  run.Print(absl::StrCat(size, "\n"), object);
-  return absl::OkStatus();
-}
-
-absl::Status Clear(Run& run) {
-  ASSIGN_OR_RETURN(Map map, run.Open<Map>(0));
-  RETURN_IF_ERROR(map.Clear());
-  Json object;
-  object["name"] = run.operand(0);
-  object["cleared"] = true;
-  run.Print("cleared\n", object);
-  return absl::OkStatus();
 }
 
 absl::Status List(Run& run) {
@@ -330,13 +311,13 @@ const Group& MapGroup() {
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Print the number of keys",
-           .run = Size},
+           .run = Size<Map>},
           {.name = "clear",
            .operands = "NAME",
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Remove every key",
-           .run = Clear},
+           .run = Clear<Map>},
           {.name = "list",
            .operands = "NAME",
            .operands_min = 1,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/collection_verbs.h"
 #include "cli/exit_code.h"
 #include "cli/multimap_format.h"
 #include "cli/run.h"
@@ -143,26 +144,6 @@ absl::Status RemoveEntries(Run& run) {
   return PrintUpdated(run, map.RemoveEntries(entries), "removed");
 }
 
-absl::Status Size(Run& run) {
-  ASSIGN_OR_RETURN(MultiMap map, run.Open<MultiMap>(0));
-  ASSIGN_OR_RETURN(const uint32_t size, map.Size());
-  Json object;
-  object["name"] = run.operand(0);
-  object["size"] = size;
-  run.Print(absl::StrCat(size, "\n"), object);
-  return absl::OkStatus();
-}
-
-absl::Status Clear(Run& run) {
-  ASSIGN_OR_RETURN(MultiMap map, run.Open<MultiMap>(0));
-  RETURN_IF_ERROR(map.Clear());
-  Json object;
-  object["name"] = run.operand(0);
-  object["cleared"] = true;
-  run.Print("cleared\n", object);
-  return absl::OkStatus();
-}
-
 absl::Status List(Run& run) {
   ASSIGN_OR_RETURN(MultiMap map, run.Open<MultiMap>(0));
   ASSIGN_OR_RETURN(const std::vector<MultiMapEntry> entries, map.List());
@@ -264,13 +245,13 @@ const Group& MultiMapGroup() {
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Print the number of keys",
-           .run = Size},
+           .run = Size<MultiMap>},
           {.name = "clear",
            .operands = "NAME",
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Remove every key",
-           .run = Clear},
+           .run = Clear<MultiMap>},
           {.name = "list",
            .operands = "NAME",
            .operands_min = 1,

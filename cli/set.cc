@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/collection_verbs.h"
 #include "cli/run.h"
 #include "cli/set_format.h"
 #include "cli/verb.h"
@@ -48,26 +49,6 @@ absl::Status Contains(Run& run) {
   object["element"] = run.operand(1);
   object["contains"] = contains;
   run.Print(contains ? "yes\n" : "no\n", object);
-  return absl::OkStatus();
-}
-
-absl::Status Size(Run& run) {
-  ASSIGN_OR_RETURN(Set set, run.Open<Set>(0));
-  ASSIGN_OR_RETURN(const uint32_t size, set.Size());
-  Json object;
-  object["name"] = run.operand(0);
-  object["size"] = size;
-  run.Print(absl::StrCat(size, "\n"), object);
-  return absl::OkStatus();
-}
-
-absl::Status Clear(Run& run) {
-  ASSIGN_OR_RETURN(Set set, run.Open<Set>(0));
-  RETURN_IF_ERROR(set.Clear());
-  Json object;
-  object["name"] = run.operand(0);
-  object["cleared"] = true;
-  run.Print("cleared\n", object);
   return absl::OkStatus();
 }
 
@@ -136,13 +117,13 @@ const Group& SetGroup() {
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Print the number of elements",
-           .run = Size},
+           .run = Size<Set>},
           {.name = "clear",
            .operands = "NAME",
            .operands_min = 1,
            .operands_max = 1,
            .summary = "Remove every element",
-           .run = Clear},
+           .run = Clear<Set>},
           {.name = "list",
            .operands = "NAME",
            .operands_min = 1,
