@@ -287,10 +287,7 @@ Listing CounterMap::List(uint32_t operation, absl::string_view,
 }
 
 bool CounterMap::Watches(uint32_t operation, absl::string_view bytes) const {
-  if (operation != kEntries) return false;
-  const auto input =
-      ParseInput<pb::EntriesInput, CheckNothing>(bytes, NoLimits());
-  return input.ok() && input->watch();
+  return operation == kEntries && WantsWatch<pb::EntriesInput>(bytes);
 }
 
 void CounterMap::TimerFired(Context& context, absl::string_view timer) {

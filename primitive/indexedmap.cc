@@ -377,10 +377,7 @@ Listing IndexedMap::List(uint32_t operation, absl::string_view,
 }
 
 bool IndexedMap::Watches(uint32_t operation, absl::string_view bytes) const {
-  if (operation != kEntries) return false;
-  const auto input =
-      ParseInput<pb::EntriesInput, CheckNothing>(bytes, NoLimits());
-  return input.ok() && input->watch();
+  return operation == kEntries && WantsWatch<pb::EntriesInput>(bytes);
 }
 
 void IndexedMap::TimerFired(Context& context, absl::string_view timer) {

@@ -87,6 +87,15 @@ void HandleCommand(session::CommandContext& context, absl::string_view bytes,
   }
 }
 
+// Whether a stream query with this input, which has a field `watch`, goes on
+// behind its listing.
+template <class Input>
+bool WantsWatch(absl::string_view bytes) {
+  const absl::StatusOr<Input> input =
+      ParseInput<Input, CheckNothing<Input>>(bytes, NoLimits());
+  return input.ok() && input->watch();
+}
+
 // What an operation answers that the primitive does not have.
 session::Result NotSupported();
 

@@ -321,10 +321,7 @@ Listing ItemList::List(uint32_t operation, absl::string_view,
 }
 
 bool ItemList::Watches(uint32_t operation, absl::string_view bytes) const {
-  if (operation != kItems) return false;
-  const auto input =
-      ParseInput<pb::ItemsInput, CheckNothing>(bytes, NoLimits());
-  return input.ok() && input->watch();
+  return operation == kItems && WantsWatch<pb::ItemsInput>(bytes);
 }
 
 void ItemList::TimerFired(Context& context, absl::string_view) {

@@ -409,10 +409,7 @@ Listing Map::List(uint32_t operation, absl::string_view,
 }
 
 bool Map::Watches(uint32_t operation, absl::string_view bytes) const {
-  if (operation != kEntries) return false;
-  const auto input =
-      ParseInput<pb::EntriesInput, CheckNothing>(bytes, NoLimits());
-  return input.ok() && input->watch();
+  return operation == kEntries && WantsWatch<pb::EntriesInput>(bytes);
 }
 
 void Map::TimerFired(Context& context, absl::string_view timer) {

@@ -386,10 +386,7 @@ Listing MultiMap::List(uint32_t operation, absl::string_view,
 }
 
 bool MultiMap::Watches(uint32_t operation, absl::string_view bytes) const {
-  if (operation != kEntries) return false;
-  const auto input =
-      ParseInput<pb::EntriesInput, CheckNothing>(bytes, NoLimits());
-  return input.ok() && input->watch();
+  return operation == kEntries && WantsWatch<pb::EntriesInput>(bytes);
 }
 
 void MultiMap::TimerFired(Context &context, absl::string_view timer) {

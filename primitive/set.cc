@@ -226,10 +226,7 @@ Listing Set::List(uint32_t operation, absl::string_view,
 }
 
 bool Set::Watches(uint32_t operation, absl::string_view bytes) const {
-  if (operation != kElements) return false;
-  const auto input =
-      ParseInput<pb::ElementsInput, CheckNothing>(bytes, NoLimits());
-  return input.ok() && input->watch();
+  return operation == kElements && WantsWatch<pb::ElementsInput>(bytes);
 }
 
 void Set::TimerFired(Context& context, absl::string_view timer) {
