@@ -12,6 +12,7 @@
 #include "base/wait_until.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/wal_tail.h"
 #include "tests/raw_session.h"
 #include "tests/server_fixture.h"
 #include "tests/small_disk.h"
@@ -155,6 +156,8 @@ TEST_F(DiskFullTest, WithoutItsReserveItDoesNot) {
   ASSERT_TRUE(session.Put(map, "large", std::string(kLarge, 'x')));
   server_->End(SIGKILL);
   std::filesystem::remove(Data() + "/reserve");
+  // Nor is there room in the log, which was allocated ahead.
+  ASSERT_TRUE(storage::CutUnwrittenTails(Data() + "/db").ok());
   disk_->Fill(0);
   ServerProcess refused(Data(), {"--disk_reserve=32MiB"});
   EXPECT_EQ(refused.address(), "");
