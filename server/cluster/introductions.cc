@@ -1,20 +1,12 @@
 #include "server/cluster/introductions.h"
 
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-
-#include <chrono>
-#include <map>
 #include <set>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "absl/status/status.h"
 #include "base/mutex.h"
-#include "multiraft/peer/v1/bootstrap.grpc.pb.h"
 #include "server/cluster/introduce_codec.h"
-#include "server/transport/gate.h"
-#include "server/transport/peer_channel.h"
+#include "server/cluster/peer_calls.h"
 
 namespace server::cluster {
 namespace {
@@ -24,14 +16,11 @@ namespace v1 = ::multiraft::peer::v1;
 constexpr uint64_t kAnswerTimeoutNs = 1'000'000'000;
 constexpr uint64_t kNanosPerMilli = 1'000'000;
 
-// gRPC's text goes from the general to the cause.
-std::string Cause(const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    return "no answer in time";
-  }
-  const std::string& text = status.error_message();
-  const size_t colon = text.rfind(": ");
-  return colon == std::string::npos ? text : text.substr(colon + 2);
+// What an operator reads of one that said nothing.
+absl::Status Silence(const absl::Status& status) {
+  return absl::UnavailableError(absl::IsDeadlineExceeded(status)
+                                    ? "no answer in time"
+                                    : status.message());
 }
 
 }  // namespace
@@ -57,27 +46,16 @@ class Introductions::Impl : public std::enable_shared_from_this<Impl> {
     {
       base::MutexLock lock(mu_);
       stopped_ = true;
-      for (const auto& call : open_) call->context.TryCancel();
     }
-    calls_.WaitUntilEmpty();
+    calls_.Stop();
     // A round that has begun ends before this returns.
     base::MutexLock lock(round_mu_);
     base::MutexLock lock_too(mu_);
     addresses_ = nullptr;
     after_round_ = nullptr;
-    channels_.clear();
   }
 
  private:
-  struct Call {
-    grpc::ClientContext context;
-    std::shared_ptr<grpc::Channel> channel;
-    std::unique_ptr<v1::Bootstrap::Stub> stub;
-    v1::IntroduceRequest request;
-    v1::IntroduceResponse response;
-    Done done;
-  };
-
   void Round() ABSL_LOCKS_EXCLUDED(round_mu_, mu_);
   // Unless it is being asked.
   void AskInRound(const std::string& address) ABSL_LOCKS_EXCLUDED(mu_);
@@ -86,7 +64,7 @@ class Introductions::Impl : public std::enable_shared_from_this<Impl> {
   const Options options_;
   NodeBook& book_;
   partition::Executor& timer_;
-  transport::Gate calls_;
+  PeerCalls calls_;
 
   base::Mutex round_mu_;  // Held by a round.
 
@@ -94,57 +72,27 @@ class Introductions::Impl : public std::enable_shared_from_this<Impl> {
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::function<std::vector<std::string>()> addresses_ ABSL_GUARDED_BY(mu_);
   std::function<void()> after_round_ ABSL_GUARDED_BY(mu_);
-  std::set<std::shared_ptr<Call>> open_ ABSL_GUARDED_BY(mu_);
-  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_
-      ABSL_GUARDED_BY(mu_);
   std::set<std::string> asking_ ABSL_GUARDED_BY(mu_);  // In rounds.
   std::set<std::string> answered_ ABSL_GUARDED_BY(mu_);
 };
 
 void Introductions::Impl::Ask(const std::string& address, uint64_t timeout_ns,
                               Done done) {
-  auto call = std::make_shared<Call>();
-  call->request.set_cluster(options_.cluster);
-  call->request.set_cluster_name(options_.cluster_name);
-  call->request.set_from_node(book_.self().node.value());
-  *call->request.mutable_from() = ToProto(book_.self());
-  call->context.set_deadline(std::chrono::system_clock::now() +
-                             std::chrono::nanoseconds(timeout_ns));
-  call->done = std::move(done);
-  {
-    base::MutexLock lock(mu_);
-    if (!stopped_) {
-      auto& channel = channels_[address];
-      if (channel == nullptr) channel = transport::PeerChannel(address);
-      call->channel = channel;
-      open_.insert(call);
-      calls_.Enter();
-    }
-  }
-  if (call->channel == nullptr) {
-    return std::move(call->done)(
-        absl::UnavailableError("the server is shutting down"));
-  }
-  call->stub = v1::Bootstrap::NewStub(call->channel);
-  call->stub->async()->Introduce(
-      &call->context, &call->request, &call->response,
-      [self = shared_from_this(), call](const grpc::Status& status) {
-        {
-          base::MutexLock lock(self->mu_);
-          self->open_.erase(call);
-        }
-        if (status.ok()) {
-          self->Learn(call->response);
-          std::move(call->done)(std::move(call->response));
-        } else if (status.error_code() ==
-                   grpc::StatusCode::FAILED_PRECONDITION) {
-          std::move(call->done)(
-              absl::FailedPreconditionError(status.error_message()));
-        } else {
-          std::move(call->done)(absl::UnavailableError(Cause(status)));
-        }
-        self->calls_.Leave();
-      });
+  v1::IntroduceRequest request;
+  request.set_cluster(options_.cluster);
+  request.set_cluster_name(options_.cluster_name);
+  request.set_from_node(book_.self().node.value());
+  *request.mutable_from() = ToProto(book_.self());
+  calls_.Introduce(address, request, timeout_ns,
+                   [self = shared_from_this(), done = std::move(done)](
+                       absl::StatusOr<v1::IntroduceResponse> answer) mutable {
+                     if (answer.ok()) {
+                       self->Learn(*answer);
+                     } else if (!absl::IsFailedPrecondition(answer.status())) {
+                       answer = Silence(answer.status());
+                     }
+                     std::move(done)(std::move(answer));
+                   });
 }
 
 void Introductions::Impl::Learn(const v1::IntroduceResponse& response) {
@@ -198,11 +146,9 @@ void Introductions::Impl::Round() {
     }
     wanted.erase(book_.self().peer_address);
     wanted.erase("");
+    calls_.KeepOnly(wanted);
     {
       base::MutexLock lock(mu_);
-      std::erase_if(channels_, [&](const auto& one) {
-        return !wanted.contains(one.first);
-      });
       std::erase_if(answered_, [&](const std::string& one) {
         return !wanted.contains(one);
       });

@@ -2,8 +2,6 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <chrono>
 #include <map>
@@ -12,8 +10,10 @@
 
 #include "base/mutex.h"
 #include "multiraft/admin/v1/admin.grpc.pb.h"
+#include "multiraft/peer/v1/bootstrap.grpc.pb.h"
 #include "multiraft/peer/v1/founding.grpc.pb.h"
 #include "server/transport/gate.h"
+#include "server/transport/peer_channel.h"
 
 namespace server::cluster {
 namespace {
@@ -43,17 +43,6 @@ absl::Status StatusOf(const grpc::Status& status) {
   }
 }
 
-std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                   arguments);
-}
-
 }  // namespace
 
 class PeerCalls::Impl : public std::enable_shared_from_this<Impl> {
@@ -62,6 +51,13 @@ class PeerCalls::Impl : public std::enable_shared_from_this<Impl> {
   template <class Service, class Request, class Response, class Begin>
   void Start(const std::string& address, const Request& request,
              uint64_t timeout_ns, PeerCalls::Done<Response> done, Begin begin);
+
+  void KeepOnly(const std::set<std::string>& addresses) {
+    base::MutexLock lock(mu_);
+    std::erase_if(channels_, [&](const auto& one) {
+      return !addresses.contains(one.first);
+    });
+  }
 
   void Stop() {
     {
@@ -94,7 +90,7 @@ class PeerCalls::Impl : public std::enable_shared_from_this<Impl> {
     if (stopped_) return nullptr;
     if (channels_.size() >= kChannelsMax) channels_.clear();
     auto& channel = channels_[address];
-    if (channel == nullptr) channel = ChannelTo(address);
+    if (channel == nullptr) channel = transport::PeerChannel(address);
     open_.insert(context);
     inside_.Enter();
     return channel;
@@ -124,23 +120,39 @@ void PeerCalls::Impl::Start(const std::string& address, const Request& request,
         absl::UnavailableError("the server is shutting down"));
   }
   call->stub = Service::NewStub(call->channel);
-  begin(*call, [self = shared_from_this(), call](const grpc::Status& status) {
-    {
-      base::MutexLock lock(self->mu_);
-      self->open_.erase(call->context);
-    }
-    if (status.ok()) {
-      std::move(call->done)(std::move(call->response));
-    } else {
-      std::move(call->done)(StatusOf(status));
-    }
-    self->inside_.Leave();
-  });
+  begin(*call,
+        [self = shared_from_this(), call](const grpc::Status& status) mutable {
+          {
+            base::MutexLock lock(self->mu_);
+            self->open_.erase(call->context);
+          }
+          if (status.ok()) {
+            std::move(call->done)(std::move(call->response));
+          } else {
+            std::move(call->done)(StatusOf(status));
+          }
+          // First what it has of a channel: behind Leave this may be the last
+          // one, on a thread of gRPC's (transport/channel_bin.h).
+          call = nullptr;
+          self->inside_.Leave();
+        });
 }
 
 PeerCalls::PeerCalls() : impl_(std::make_shared<Impl>()) {}
 
 PeerCalls::~PeerCalls() = default;
+
+void PeerCalls::Introduce(const std::string& address,
+                          const v1::IntroduceRequest& request,
+                          uint64_t timeout_ns,
+                          Done<v1::IntroduceResponse> done) {
+  impl_->Start<v1::Bootstrap>(address, request, timeout_ns, std::move(done),
+                              [](auto& call, auto ended) {
+                                call.stub->async()->Introduce(
+                                    call.context.get(), &call.request,
+                                    &call.response, std::move(ended));
+                              });
+}
 
 void PeerCalls::AskGroup(const std::string& address,
                          const v1::AskGroupRequest& request,
@@ -163,6 +175,10 @@ void PeerCalls::ChangeMembers(const std::string& address,
                                    call.context.get(), &call.request,
                                    &call.response, std::move(ended));
                              });
+}
+
+void PeerCalls::KeepOnly(const std::set<std::string>& addresses) {
+  impl_->KeepOnly(addresses);
 }
 
 void PeerCalls::Stop() { impl_->Stop(); }

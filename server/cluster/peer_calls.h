@@ -1,5 +1,5 @@
-// PeerCalls is the unary calls that this node makes to others' peer ports about
-// groups, and their end.
+// PeerCalls is the unary calls that this node makes to others' peer ports, and
+// their end.
 //
 // Thread-safe.
 
@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "multiraft/admin/v1/admin.pb.h"
+#include "multiraft/peer/v1/bootstrap.pb.h"
 #include "multiraft/peer/v1/founding.pb.h"
 
 namespace server::cluster {
@@ -29,6 +31,10 @@ class PeerCalls {
   // also if there is no answer.
   template <class Response>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Response>) &&>;
+  void Introduce(const std::string& address,
+                 const multiraft::peer::v1::IntroduceRequest& request,
+                 uint64_t timeout_ns,
+                 Done<multiraft::peer::v1::IntroduceResponse> done);
   void AskGroup(const std::string& address,
                 const multiraft::peer::v1::AskGroupRequest& request,
                 uint64_t timeout_ns,
@@ -37,6 +43,9 @@ class PeerCalls {
                      const multiraft::admin::v1::ChangeMembersRequest& request,
                      uint64_t timeout_ns,
                      Done<multiraft::admin::v1::ChangeMembersResponse> done);
+
+  // Closes the connections to all others but these.
+  void KeepOnly(const std::set<std::string>& addresses);
 
   // Ends the calls under way; nothing is called after it has returned. May be
   // called again.
