@@ -552,8 +552,9 @@ TEST(GrpcTransportTest, ASlowReceiverFillsABoundedQueueAndDelaysNoVotes) {
   b.receiver().HoldAppends(false);
   EXPECT_TRUE(
       WaitUntil([&] { return a.transport().peers().at(0).queued_bytes == 0; }));
+  // So many have room, if none left before the stream was open.
   EXPECT_TRUE(WaitUntil([&] {
-    return b.receiver().CountOf<raft::AppendEntries>(kPartition) >= 4;
+    return b.receiver().CountOf<raft::AppendEntries>(kPartition) >= 3;
   }));
 }
 
