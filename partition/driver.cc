@@ -319,10 +319,9 @@ void Driver::Turn() {
   standing_.LookAtDisk();
 
   // Log time moves before anything of this turn enters the log, so a session
-  // opened now lives its whole timeout. While nothing can be kept alive,
-  // nothing expires: it stands.
+  // opened now lives its whole timeout.
   const uint64_t now = Now();
-  if (started_ && !ticked_ && standing_.may_propose()) {
+  if (started_ && !ticked_ && TimeMoves()) {
     core_->AdvanceTime(now - last_now_ns_);
   }
   if (started_) last_now_ns_ = now;
@@ -357,7 +356,7 @@ void Driver::OnTick() {
   if (!started_ || standing_.has_failed()) return;
   const uint64_t now = Now();
   StandingChanged();
-  core_->Tick(standing_.may_propose() ? now - last_now_ns_ : 0);
+  core_->Tick(TimeMoves() ? now - last_now_ns_ : 0);
   last_now_ns_ = now;
   TickImages();
 

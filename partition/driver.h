@@ -177,6 +177,8 @@ class Driver : public Partition {
   // The core says that this replica leads, and may propose.
   bool Leads() const;
   bool IsServing() const;
+  // Whether log time does. Where it does not, nothing expires.
+  bool TimeMoves() const;
   // Why nothing can be proposed here now; OK if it can.
   Refusal NotServing() const;
   // The same for reads.

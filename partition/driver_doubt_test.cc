@@ -82,6 +82,56 @@ TEST_F(DriverDoubtTest, NoSessionExpiresWhileALoneReplicaServesNothing) {
   EXPECT_EQ(Status().counts.sessions, 0u);
 }
 
+// A new leader may have more to apply than a timeout takes. Until it has, no
+// KeepAlive is taken, and so nobody is late.
+TEST_F(DriverDoubtTest, NoSessionExpiresWhileANewLeaderAppliesABacklog) {
+  constexpr int kEntries = 60;
+  constexpr uint64_t kTimeoutNs = 1'000'000'000;  // Ten ticks.
+  Open({1, 2, 3}, {.turn_entries_max = 1, .turn_ns_max = 0});
+  LeaderLog log;
+  raft::AppendEntries backlog;
+  backlog.entries.push_back(
+      log.Add(Term{1}, OpenSession(kTimeoutNs).SerializeAsString()));
+  for (int i = 1; i < kEntries; ++i) {
+    backlog.entries.push_back(
+        log.Add(Term{1}, OpenSession(kHourNs).SerializeAsString()));
+  }
+  Hear(std::move(backlog));
+  while (network_.Count<raft::PreVote>() == 0) Tick();
+  const auto says = [&](decltype(raft::Message::body) body) {
+    Step(ReplicaId{3}, Term{2}, std::move(body));
+  };
+  says(raft::PreVoteReply{.granted = true});
+  Run();
+  says(raft::RequestVoteReply{.granted = true});
+  Run();
+  ASSERT_EQ(Status().soft_state.role, raft::Role::kLeader);
+
+  says(
+      raft::AppendEntriesReply{.accepted = true, .index = Index{kEntries + 1}});
+  int ticks = 0;
+  for (; !partition_->serving(); ++ticks) {
+    ASSERT_LT(ticks, 1'000);
+    clock_.now_ns += static_cast<int64_t>(raft::Config{}.tick_ns);
+    says(raft::HeartbeatReply{});
+    partition_->Tick();
+    for (int i = 0; i < 4; ++i) line_.RunOne();
+  }
+  ASSERT_GT(ticks, 20);  // Twice the timeout.
+  const auto goes_on = [&](int more) {
+    for (int i = 0; i < more; ++i) {
+      says(raft::AppendEntriesReply{.accepted = true,
+                                    .index = Status().last_index});
+      Tick();
+    }
+  };
+  goes_on(8);
+  EXPECT_EQ(Status().counts.sessions, uint64_t{kEntries});
+  // From when it serves the clients have their whole timeout, and no more.
+  goes_on(8);
+  EXPECT_EQ(Status().counts.sessions, uint64_t{kEntries} - 1);
+}
+
 TEST_F(DriverDoubtTest, AReplicaThatServesNothingTakesNoChangeOfMembers) {
   Open({2});
   partition_->Stop(StopReason::kShutdown);

@@ -18,6 +18,13 @@ bool Driver::IsServing() const {
          state_machine_->applied_log_index() >= leader_start_.value();
 }
 
+// Who does not serve lets no session be kept alive. A new leader may have much
+// to apply before it does, longer than timeouts are; its clients have their
+// whole timeout from when it serves (P50).
+bool Driver::TimeMoves() const {
+  return standing_.may_propose() && IsServing();
+}
+
 // Asked several times a turn: words are made only for a refusal.
 Refusal Driver::NotServing() const {
   if (IsServing()) return {};

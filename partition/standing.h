@@ -64,8 +64,7 @@ class Standing {
   bool may_lead() const {
     return !is_held_back() && !is_retired_ && may_read();
   }
-  // Add to the log, if it leads. Where it may not, log time stands: nobody can
-  // keep a session alive there.
+  // Add to the log, if it leads.
   bool may_propose() const { return !is_held_back() && may_read(); }
   bool may_apply() const { return !has_failed() && !is_paused(); }
   // Answer from its state, if the leader confirms the moment.
