@@ -83,6 +83,9 @@ void Raft::Impl::TrackFollowers() {
     progress.active = true;
   }
   progress_ = std::move(tracked);
+  std::erase_if(offers_, [this](const auto& offer) {
+    return FindProgress(offer.first) == nullptr;
+  });
   appends_due_ = !progress_.empty();
   if (!configuration().IsVoter(transferee_)) transferee_ = ReplicaId{0};
 }
