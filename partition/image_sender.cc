@@ -27,10 +27,28 @@ ImageSender::ImageSender(const Options& options, raft::ReplicaId self,
     : options_(options), self_(self), store_(store), hooks_(std::move(hooks)) {}
 
 void ImageSender::Start(const raft::SnapshotSend& send, uint64_t now_ns) {
+  const auto old = transfers_.find(send.follower);
+  if (old != transfers_.end() && old->second.position == send.position) {
+    // Offered again: what the follower has of it stays good (P40).
+    old->second.is_reseed = false;
+    return;
+  }
+  Begin(send, /*is_reseed=*/false, now_ns);
+}
+
+void ImageSender::Reseed(const raft::SnapshotSend& send, uint64_t now_ns) {
+  const auto old = transfers_.find(send.follower);
+  if (old != transfers_.end() &&
+      (!old->second.is_reseed || old->second.position == send.position)) {
+    return;
+  }
+  Begin(send, /*is_reseed=*/true, now_ns);
+}
+
+void ImageSender::Begin(const raft::SnapshotSend& send, bool is_reseed,
+                        uint64_t now_ns) {
   const raft::ReplicaId follower = send.follower;
   if (auto old = transfers_.find(follower); old != transfers_.end()) {
-    // Offered again: what the follower has of it stays good (P40).
-    if (old->second.position == send.position) return;
     End(old, Stage::kAborted);
   }
   if (transfers_.size() >= options_.image_transfers_max) {
@@ -39,6 +57,7 @@ void ImageSender::Start(const raft::SnapshotSend& send, uint64_t now_ns) {
   }
   Transfer& transfer = transfers_[follower];
   transfer.position = send.position;
+  transfer.is_reseed = is_reseed;
   transfer.number = ++last_number_;
   transfer.progress_ns = now_ns;
   Tell(Stage::kStarted, follower, send.position.index);
@@ -49,12 +68,6 @@ void ImageSender::Start(const raft::SnapshotSend& send, uint64_t now_ns) {
       Pinned(follower, number, std::move(image));
     });
   });
-}
-
-void ImageSender::Reseed(const raft::SnapshotSend& send, uint64_t now_ns) {
-  Start(send, now_ns);
-  const auto transfer = transfers_.find(send.follower);
-  if (transfer != transfers_.end()) transfer->second.is_reseed = true;
 }
 
 void ImageSender::Pinned(raft::ReplicaId follower, uint64_t number,

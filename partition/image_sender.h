@@ -69,7 +69,8 @@ class ImageSender {
   void Start(const raft::SnapshotSend& send, uint64_t now_ns);
 
   // The same for a follower whose state is to be replaced: the core knows
-  // nothing of it. It ends when the follower asks no more.
+  // nothing of it. It ends when the follower asks no more. If the core has
+  // offered that follower an image, this is left to it.
   void Reseed(const raft::SnapshotSend& send, uint64_t now_ns);
 
   // A follower asks; it is told if what it asks for is not pinned for it.
@@ -97,7 +98,7 @@ class ImageSender {
  private:
   struct Transfer {
     raft::Position position;
-    bool is_reseed = false;
+    bool is_reseed = false;  // Reseed began it, and the core did not ask since.
     bool last_sent = false;  // All of it has been.
     uint64_t number = 0;     // Names it in completions of the store.
     uint64_t progress_ns = 0;
@@ -118,6 +119,8 @@ class ImageSender {
   };
   using Transfers = std::map<raft::ReplicaId, Transfer>;
 
+  // Begins a transfer in place of one under way.
+  void Begin(const raft::SnapshotSend& send, bool is_reseed, uint64_t now_ns);
   void Pinned(raft::ReplicaId follower, uint64_t number,
               absl::StatusOr<storage::PinnedImage> image);
   void Read(raft::ReplicaId follower, Transfer& transfer);

@@ -652,6 +652,31 @@ TEST_F(ImageTransferTest, AnOfferThatIsRepeatedIsNotRefused) {
   EXPECT_THAT(refused_, IsEmpty());
 }
 
+// What the core offered ends when the core sees that it has arrived, and not
+// only when the follower asks no more.
+TEST_F(ImageTransferTest, WhatTheCoreOfferedIsNoReseed) {
+  const MadeImage image(5, 100);
+  const raft::SnapshotSend send{.follower = kFollower,
+                                .position = image.position()};
+  LeaderHas(image);
+  const auto has_arrived = [&] {
+    followers_ = {{.replica = kFollower,
+                   .state = raft::ProgressState::kReplicate,
+                   .match_index = image.position().index}};
+    Tick();
+    return sender_->transfers() == 0;
+  };
+  sender_->Start(send, now_ns_);
+  sender_->Reseed(send, now_ns_);
+  EXPECT_TRUE(has_arrived());
+  EXPECT_THAT(stages_, ElementsAre(ImageSender::Stage::kStarted,
+                                   ImageSender::Stage::kCompleted));
+  sender_->Reseed(send, now_ns_);
+  EXPECT_FALSE(has_arrived());
+  sender_->Start(send, now_ns_);
+  EXPECT_TRUE(has_arrived());
+}
+
 // P37: the leader notices, and the follower never gets the end.
 TEST_F(ImageTransferTest, DamagedRowOfTheLeaderDoesNotSpread) {
   const MadeImage image(100, 300);
