@@ -131,8 +131,9 @@ bool KeyLocks::Release(PrimitiveContext& context, SessionId session,
   }
   for (const std::string& key : keys) {
     RemoveHold(key, session);
-    Offer(context, key);
+    Offer(key);
   }
+  GrantReady(context);
   return true;
 }
 
@@ -152,11 +153,18 @@ bool KeyLocks::ReleaseAll(PrimitiveContext& context, SessionId session,
 }
 
 void KeyLocks::TimerFired(PrimitiveContext& context, absl::string_view key) {
+  if (key.size() == 1) return GrantReady(context);
   base::Reader reader(key);
   reader.U8();
   const uint64_t index = reader.U64();
   const LockWaiter* waiter = waiters_.Find(index);
   if (waiter == nullptr) return;
+  // Its keys were free in time.
+  if (ready_.contains(index)) {
+    Grant(context, index);
+    if (ready_.empty()) context.CancelTimer(ReadyTimer());
+    return;
+  }
   const CommandKey command = waiter->command;
   Leave(context, index);
   context.Complete(command,
@@ -184,6 +192,7 @@ void KeyLocks::Loaded(PrimitiveContext& context) {
     }
     return true;
   });
+  if (!ready_.empty()) context.SetTimer(ReadyTimer(), session::kAtOnce);
 }
 
 void KeyLocks::AddHold(const std::string& key, const LockHold& hold) {
@@ -205,7 +214,9 @@ size_t KeyLocks::CountBlocked(const std::vector<std::string>& keys) const {
 }
 
 void KeyLocks::Enqueue(uint64_t index, const LockWaiter& waiter) {
-  blocked_[index] = CountBlocked(waiter.keys);
+  const size_t blocked = CountBlocked(waiter.keys);
+  blocked_[index] = blocked;
+  if (blocked == 0) ready_.insert(index);
   indexes_[waiter.command] = index;
   sessions_[waiter.command.session].wanted += waiter.keys.size();
   for (const std::string& key : waiter.keys) queues_[key].insert(index);
@@ -224,6 +235,7 @@ void KeyLocks::Grant(PrimitiveContext& context, uint64_t index) {
   }
   sessions_[command.session].wanted -= waiter.keys.size();
   blocked_.erase(index);
+  ready_.erase(index);
   indexes_.erase(command);
   waiters_.Erase(index);
   if (waiter.deadline_ns != session::kNever) {
@@ -232,11 +244,24 @@ void KeyLocks::Grant(PrimitiveContext& context, uint64_t index) {
   context.Complete(command, config_.granted(index));
 }
 
-void KeyLocks::Offer(PrimitiveContext& context, const std::string& key) {
+void KeyLocks::Offer(const std::string& key) {
   auto queue = queues_.find(key);
   if (queue == queues_.end()) return;
   const uint64_t first = *queue->second.begin();
-  if (--blocked_[first] == 0) Grant(context, first);
+  if (--blocked_[first] == 0) ready_.insert(first);
+}
+
+void KeyLocks::GrantReady(PrimitiveContext& context) {
+  for (size_t granted = 0; !ready_.empty() && granted < kGrantSlice;) {
+    const uint64_t index = *ready_.begin();
+    granted += waiters_.Find(index)->keys.size();
+    Grant(context, index);
+  }
+  if (ready_.empty()) {
+    context.CancelTimer(ReadyTimer());
+  } else {
+    context.SetTimer(ReadyTimer(), session::kAtOnce);
+  }
 }
 
 void KeyLocks::Leave(PrimitiveContext& context, uint64_t index) {
@@ -255,9 +280,15 @@ void KeyLocks::Leave(PrimitiveContext& context, uint64_t index) {
   it->second.wanted -= waiter.keys.size();
   if (it->second.held.empty() && it->second.wanted == 0) sessions_.erase(it);
   blocked_.erase(index);
+  ready_.erase(index);
   indexes_.erase(waiter.command);
   waiters_.Erase(index);
-  for (const std::string& key : turns) Offer(context, key);
+  for (const std::string& key : turns) Offer(key);
+  GrantReady(context);
+}
+
+std::string KeyLocks::ReadyTimer() const {
+  return std::string(1, config_.timer_prefix);
 }
 
 std::string KeyLocks::TimerKey(uint64_t index) const {

@@ -7,6 +7,10 @@
 // the holds of a key come in the order of their indexes: an index is a fencing
 // token. A lock is not re-entrant: its holder's session waits like others.
 //
+// One release may make room for thousands of waiters with hundreds of keys
+// each. Those that one entry does not grant have their turn and are granted
+// with the entries that follow; nobody gets in between.
+//
 // Owned by a primitive, which forwards what concerns locks.
 
 #ifndef PRIMITIVE_KEY_LOCKS_H_
@@ -53,13 +57,17 @@ class KeyLocks {
  public:
   // Keys that one session may hold or wait for.
   static constexpr size_t kSessionKeysMax = 4096;
+  // Of so many keys, and of those of one waiter more, a release makes grants at
+  // once. Do not change: on disk, by its effects.
+  static constexpr size_t kGrantSlice = 1000;
 
   struct Config {
     session::TableId hold_table{};
     session::TableId waiter_table{};
     // The answer to the command with this index, once it holds its keys.
     session::Result (*granted)(uint64_t index) = nullptr;
-    // Timers of this primitive whose keys start with it belong to the locks.
+    // Timers of this primitive whose keys start with it belong to the locks:
+    // alone it is for those that are ready, with an index for a waiter's time.
     char timer_prefix = 'w';
   };
   KeyLocks(session::TableSet& tables, session::PrimitiveId owner,
@@ -98,12 +106,17 @@ class KeyLocks {
   size_t CountBlocked(const std::vector<std::string>& keys) const;
   void Enqueue(uint64_t index, const LockWaiter& waiter);
 
+  // REQUIRES: it has its turn at all its keys.
   void Grant(session::PrimitiveContext& context, uint64_t index);
-  // Gives a free key to the first that waits for it, who then may have all.
-  void Offer(session::PrimitiveContext& context, const std::string& key);
+  // Gives a free key to the first that waits for it, who then may be ready.
+  void Offer(const std::string& key);
+  // Grants those that are ready, in the order of their indexes, up to
+  // kGrantSlice; the timer does the rest.
+  void GrantReady(session::PrimitiveContext& context);
   // Removes a waiter that gives up; those behind it may have its turn.
   void Leave(session::PrimitiveContext& context, uint64_t index);
 
+  std::string ReadyTimer() const;
   std::string TimerKey(uint64_t index) const;
 
   const Config config_;
@@ -120,9 +133,10 @@ class KeyLocks {
   // Indexes of those who wait for a key, never empty. The first has its turn
   // when nobody holds the key.
   absl::btree_map<std::string, absl::btree_set<uint64_t>> queues_;
-  // For each waiter, how many of its keys it does not have its turn at; above
-  // 0 between commands.
+  // For each waiter, how many of its keys it does not have its turn at.
   absl::btree_map<uint64_t, size_t> blocked_;
+  // Waiters with 0 of them. While there are any, the timer is set.
+  absl::btree_set<uint64_t> ready_;
   absl::btree_map<session::CommandKey, uint64_t> indexes_;
 };
 

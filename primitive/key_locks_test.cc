@@ -311,6 +311,113 @@ TEST_F(KeyLocksTest, ASessionHoldsAndWantsALimitedNumberOfKeys) {
   EXPECT_TRUE(Granted(Lock(1, {"x"})));
 }
 
+class KeyLocksCascadeTest : public KeyLocksTest {
+ protected:
+  static constexpr int kWaiters = 10;
+
+  // Session 1 holds "0" to "9"; sessions 10 to 19 want one of them each, and
+  // 255 more.
+  void SetUp() override {
+    Keys held;
+    for (int i = 0; i < kWaiters; ++i) held.push_back(absl::StrCat(i));
+    Lock(1, held);
+    for (int i = 0; i < kWaiters; ++i) {
+      Keys keys = {absl::StrCat(i)};
+      for (int k = 0; k < 255; ++k) keys.push_back(absl::StrCat(i, " ", k));
+      waiters_.push_back(Lock(10 + i, keys, Duration(10)));
+    }
+  }
+  int CountGranted() {
+    return static_cast<int>(
+        std::count_if(waiters_.begin(), waiters_.end(),
+                      [&](CommandKey waiter) { return Granted(waiter); }));
+  }
+
+  std::vector<CommandKey> waiters_;
+};
+
+TEST_F(KeyLocksCascadeTest, AReleaseGrantsInSlices) {
+  EXPECT_EQ(Unlock(1, {}), OperationStatus::kOk);
+  EXPECT_EQ(CountGranted(), 4);
+  map_.Restore();
+  map_.Tick(0);
+  EXPECT_EQ(CountGranted(), 8);
+  map_.Restore();
+  map_.Tick(0);
+  EXPECT_EQ(CountGranted(), 10);
+  EXPECT_EQ(map_.EncodeRows().size(), 2560u);
+  EXPECT_TRUE(map_.timers().empty());
+}
+
+TEST_F(KeyLocksCascadeTest, WhoHasItsTurnIsBeforeThoseWhoComeNow) {
+  map_.HoldTimers();
+  Unlock(1, {});
+  const CommandKey late = Lock(2, {"9"});
+  EXPECT_TRUE(Waits(late));
+  EXPECT_TRUE(Refused(Lock(2, {"8"}, Duration(0))));
+  map_.ReleaseTimers();
+  map_.Tick(0);
+  map_.Tick(0);
+  EXPECT_EQ(CountGranted(), 10);
+  EXPECT_TRUE(Waits(late));
+  Unlock(19, {});
+  EXPECT_TRUE(Granted(late));
+}
+
+TEST_F(KeyLocksCascadeTest, WhoHasItsTurnMayGiveUp) {
+  const CommandKey late = Lock(2, {"8", "9"});
+  map_.HoldTimers();
+  Unlock(1, {});
+  EXPECT_EQ(CountGranted(), 4);
+  // To give up is another entry, with a slice of its own.
+  map_.Cancel(waiters_[9]);
+  EXPECT_EQ(CountGranted(), 8);
+  EXPECT_TRUE(Waits(late));
+  map_.Cancel(waiters_[8]);
+  EXPECT_TRUE(Granted(late));
+  map_.Restore();
+  map_.ReleaseTimers();
+  map_.Tick(20 * kSecond);
+  EXPECT_EQ(CountGranted(), 8);
+  EXPECT_TRUE(map_.timers().empty());
+}
+
+TEST_F(KeyLocksCascadeTest, WhoHasItsTurnIsNotTooLate) {
+  map_.HoldTimers();
+  Unlock(1, {});
+  map_.Tick(10 * kSecond);
+  map_.ReleaseTimers();
+  map_.Tick(0);
+  EXPECT_EQ(CountGranted(), 10);
+  EXPECT_TRUE(map_.timers().empty());
+}
+
+TEST_F(KeyLocksCascadeTest, AWaiterThatLeavesGrantsInSlicesToo) {
+  // Session 2 waits for everything and is before everybody else.
+  Harness map(MapType());
+  map.Start(1, "Lock", LockOf({"x"}));
+  Keys all = {"x"};
+  for (int i = 0; i < kWaiters; ++i) all.push_back(absl::StrCat(i));
+  const CommandKey first = map.Start(2, "Lock", LockOf(all));
+  std::vector<CommandKey> waiters;
+  for (int i = 0; i < kWaiters; ++i) {
+    Keys keys = {absl::StrCat(i)};
+    for (int k = 0; k < 255; ++k) keys.push_back(absl::StrCat(i, " ", k));
+    waiters.push_back(map.Start(10 + i, "Lock", LockOf(keys)));
+  }
+  const auto granted = [&] {
+    return std::count_if(
+        waiters.begin(), waiters.end(),
+        [&](CommandKey waiter) { return map.ResultOf(waiter).has_value(); });
+  };
+  map.Cancel(first);
+  EXPECT_EQ(granted(), 4);
+  map.Restore();
+  map.Tick(0);
+  map.Tick(0);
+  EXPECT_EQ(granted(), 10);
+}
+
 // --- Bytes -------------------------------------------------------------------
 
 TEST(LockHoldTest, BytesAreAsOnDisk) {
