@@ -60,15 +60,19 @@ void Checkpointer::Applied(const raft::Entry& entry,
   }
 
   if (cut_.has_value() || !state_machine_->writing_checkpoint()) return;
-  cut_ =
-      Cut{.position = raft::PositionOf(entry), .configuration = configuration};
+  const bool is_whole = state_machine_->cut_is_whole();
+  cut_ = Cut{.position = raft::PositionOf(entry),
+             .configuration = configuration,
+             .generation = image_.generation + (is_whole ? 1 : 0)};
   log_bytes_since_ = 0;
   changed_since_ = false;
   Continue();
 }
 
 bool Checkpointer::IsDue(uint64_t now_ns) const {
-  if (cut_.has_value() || !changed_since_ || abandoned_) return false;
+  if (cut_.has_value() || abandoned_) return false;
+  if (rewriting_ && !is_replaying_) return true;
+  if (!changed_since_) return false;
   return log_bytes_since_ >= options_.checkpoint_log_bytes ||
          state_machine_->dirty_bytes() >= options_.checkpoint_dirty_bytes ||
          (state_machine_->dirty_rows() > 0 &&
@@ -82,6 +86,20 @@ void Checkpointer::set_replaying(bool replaying) {
 
 void Checkpointer::HoldCuts() {
   state_machine_->set_hold_checkpoints(is_cleaning_ || is_replaying_);
+}
+
+void Checkpointer::Rewrite() {
+  CHECK(!rewriting_);
+  if (abandoned_ || stopped_) return;  // What is installed replaces it.
+  rewriting_ = true;
+  state_machine_->RewriteImage();
+  // An install that was broken off may have left rows there.
+  storage::ImageBatch batch;
+  batch.partition = options_.id;
+  batch.generation = newest_generation();
+  batch.clears_generation = true;
+  batch.done = WhenWritten([] {});
+  store_.WriteImage(std::move(batch));
 }
 
 // One slice of encoding; the next comes in a task of its own, so that commands
@@ -105,7 +123,7 @@ void Checkpointer::Continue() {
     inflight_bytes_ += bytes;
     storage::ImageBatch batch;
     batch.partition = options_.id;
-    batch.generation = image_.generation;
+    batch.generation = cut_->generation;
     batch.rows.reserve(rows.size());
     for (session::EncodedRow& row : rows) {
       batch.rows.push_back(ToStorage(std::move(row)));
@@ -132,7 +150,7 @@ void Checkpointer::WritePointer() {
   storage::ImagePointer pointer{.position = cut_->position,
                                 .command_index = header.command_index,
                                 .configuration = cut_->configuration,
-                                .generation = image_.generation,
+                                .generation = cut_->generation,
                                 .checkpoint = header.checkpoint,
                                 .machine_version = header.machine_version,
                                 .digest = header.digest};
@@ -145,6 +163,7 @@ void Checkpointer::WritePointer() {
   storage::LogWrite write;
   write.partition = options_.id;
   write.image = pointer;
+  write.keeps_log = pointer.generation != image_.generation;
   write.trim_below = trim_below;
   write.done = WhenWritten(
       [this, pointer, trim_below] { PointerDurable(pointer, trim_below); });
@@ -165,6 +184,7 @@ absl::AnyInvocable<void(absl::Status)> Checkpointer::WhenWritten(
 void Checkpointer::PointerDurable(const storage::ImagePointer& pointer,
                                   std::optional<raft::Index> trim_below) {
   replaced_ = image_.position.index;
+  if (pointer.generation != image_.generation) rewriting_ = false;
   image_ = pointer;
   if (trim_below.has_value()) log_.Trimmed(*trim_below);
   hooks_.durable(image_.position, image_.configuration, log_.first_index());
@@ -226,7 +246,7 @@ void Checkpointer::Installed(session::StateMachine& state_machine,
   CHECK(abandoned_);
   abandoned_ = false;
   state_machine_ = &state_machine;
-  is_cleaning_ = is_replaying_ = false;
+  is_cleaning_ = is_replaying_ = rewriting_ = false;
   image_ = image;
   log_.Reset(image.position.index + 1);
   log_bytes_since_ = 0;

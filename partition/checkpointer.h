@@ -71,6 +71,12 @@ class Checkpointer {
   // merge into the first one behind it, as they do while this one still writes.
   void set_replaying(bool replaying);
 
+  // The image on disk is damaged: the next cut is the whole state, and becomes
+  // an image of the next generation, beside the damaged one and in place of it.
+  // REQUIRES: !is_rewriting(), and no image is being received.
+  void Rewrite();
+  bool is_rewriting() const { return rewriting_; }
+
   // Writes nothing any more: what is under way is left to the next start.
   void Stop() { stopped_ = true; }
 
@@ -93,6 +99,10 @@ class Checkpointer {
   bool is_writing() const { return cut_.has_value(); }
 
   const storage::ImagePointer& image() const { return image_; }
+  // Above it there are no rows of any image, and will not be any from here.
+  uint64_t newest_generation() const {
+    return image_.generation + (rewriting_ ? 1 : 0);
+  }
   uint64_t log_bytes_behind(raft::Index index) const {
     return log_.bytes_behind(index);
   }
@@ -102,6 +112,7 @@ class Checkpointer {
   struct Cut {
     raft::Position position;
     raft::Configuration configuration;
+    uint64_t generation = 0;
     bool encoded = false;
     bool pointer_queued = false;
     storage::ImagePointer pointer;  // If pointer_queued.
@@ -129,6 +140,7 @@ class Checkpointer {
   storage::ImagePointer image_;
   uint64_t life_ = 0;  // Of images: grows when one is abandoned.
   bool abandoned_ = false;
+  bool rewriting_ = false;  // Until the image is durable.
   std::optional<Cut> cut_;
   session::TableSet::Obsolete obsolete_;  // What is left of the last image's.
   raft::Index replaced_;                  // That one; 0: there was none.

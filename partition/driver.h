@@ -205,7 +205,8 @@ class Driver : public Partition {
   // Log that stays for an image at `index` while it is under way.
   uint64_t LogBehind(raft::Index image) const;
   void SendImage(const raft::SnapshotSend& send);
-  void ImageDamaged(const absl::Status& why);
+  void ImageDamaged(const absl::Status& why,
+                    std::optional<uint64_t> generation);
   void ImageDurable(raft::Index index);
   void ImageInstalled(std::unique_ptr<session::StateMachine> state_machine,
                       const storage::ImagePointer& image);
@@ -334,9 +335,8 @@ class Driver : public Partition {
   raft::Index checkpoint_in_flight_;
   raft::Index version_in_flight_;
   // The image on disk is damaged (empty: not that we know): no follower gets
-  // it before one from this index on is written, with all rows anew (P37).
+  // it before all of it is written anew (P37).
   std::string image_damage_;
-  raft::Index image_whole_from_;
   // Rows that memory has changed (empty: none that we know): what is served is
   // not what is on disk. Until the state is replaced.
   std::string state_damage_;

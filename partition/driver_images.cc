@@ -37,7 +37,10 @@ ImageSender::Hooks Driver::SenderHooks() {
           [this](raft::ReplicaId follower, raft::Index image) {
             core_->SnapshotSent(follower, image, /*delivered=*/false);
           },
-      .damaged = [this](const absl::Status& why) { ImageDamaged(why); },
+      .damaged =
+          [this](const absl::Status& why, std::optional<uint64_t> generation) {
+            ImageDamaged(why, generation);
+          },
       .told = [this](
                   ImageSender::Stage stage, raft::ReplicaId follower,
                   raft::Index image) { Tell(KindOf(stage), image, follower); },
@@ -54,7 +57,7 @@ ImageReceiver::Hooks Driver::ReceiverHooks() {
           [this](ImageMessage message) {
             ports_.transport.SendImage(options_.id, std::move(message));
           },
-      .generation = [this] { return checkpointer_.image().generation; },
+      .generation = [this] { return checkpointer_.newest_generation(); },
       .sealed = [this] { checkpointer_.Abandon(); },
       .installed =
           [this](std::unique_ptr<session::StateMachine> state_machine,
@@ -101,23 +104,29 @@ void Driver::SendImage(const raft::SnapshotSend& send) {
 }
 
 // What is in memory is right as far as anybody knows, and its log, too: so this
-// replica serves on. The next checkpoint writes all of it again.
-void Driver::ImageDamaged(const absl::Status& why) {
-  if (!image_damage_.empty()) return;
+// replica serves on. The next checkpoint writes all of it again, elsewhere:
+// what cannot be read is not read any more, and goes.
+void Driver::ImageDamaged(const absl::Status& why,
+                          std::optional<uint64_t> generation) {
+  const uint64_t present = checkpointer_.image().generation;
+  // One that is received takes its place anyway.
+  if (!image_damage_.empty() || image_receiver_.is_receiving() ||
+      generation.value_or(present) < present) {
+    return;
+  }
   image_damage_ = absl::StrCat(
       "the image on this disk is damaged, and no member gets it until it is "
       "written anew: ",
       why.message());
-  image_whole_from_ = raft::Index{state_machine_->applied_log_index()} + 1;
   LOG(ERROR) << "partition " << options_.id << " term " << core_->term() << ": "
              << image_damage_;
-  state_machine_->RewriteImage();
+  checkpointer_.Rewrite();
   ProposeCheckpoint();
   transfers_.Suggest(*core_);
 }
 
 void Driver::ImageDurable(raft::Index index) {
-  if (image_damage_.empty() || index < image_whole_from_) return;
+  if (image_damage_.empty() || checkpointer_.is_rewriting()) return;
   image_damage_.clear();
   LOG(WARNING) << "partition " << options_.id << ": the image at " << index
                << " was written anew completely";

@@ -3,10 +3,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "partition/driver_fixture.h"
+#include "partition/image_message.h"
 #include "partition/made_image.h"
 #include "partition/note.h"
 #include "partition/partition.h"
@@ -14,6 +17,7 @@
 #include "raft/message.h"
 #include "raft/types.h"
 #include "session/testing/box.h"
+#include "storage/image.h"
 
 namespace partition {
 namespace {
@@ -54,6 +58,22 @@ class DriverImagesTest : public DriverFixture {
       while (line_.RunOne() || loader_.RunOne()) {
       }
     } while (store_.has_pending_images());
+  }
+
+  // Replica 1 asks for the image on the disk and gets this of it.
+  std::optional<ImageChunk> AskForImage() {
+    const raft::Position position =
+        store_.LoadPartition(kFixturePartition)->image.position;
+    StepNote(ReplicaId{1}, ImageWanted{.index = position.index});
+    Run();
+    network_.images.clear();
+    partition_->StepImage(ImageRequest{.from = ReplicaId{1},
+                                       .to = partition_->replica(),
+                                       .position = position,
+                                       .bytes_max = 1 << 20});
+    Run();
+    if (network_.images.empty()) return std::nullopt;
+    return std::get<ImageChunk>(network_.images.front());
   }
 
   LeaderLog log_;
@@ -107,6 +127,47 @@ TEST_F(DriverImagesTest, AReplicaThatStopsFreesItsHalfOfAnImageElsewhere) {
   partition_->Stop(StopReason::kRemoved);
   RunTasks();
   EXPECT_TRUE(loader_.RunOne());
+}
+
+// P37: what cannot be repaired in place, an unreadable block say, is read by
+// nobody any more: the whole image is written anew beside it, and it goes.
+TEST_F(DriverImagesTest, ADamagedImageIsWrittenAnewElsewhere) {
+  Open({2}, {.checkpoint_slice_rows = 3});
+  for (int i = 0; i < 20; ++i) Propose(OpenSession(kHourNs));
+  ProposeOnly(Checkpoint());
+  ASSERT_TRUE(AskForImage()->last);
+  const Index before = Status().image_index;
+  storage::ImageBatch damage;
+  damage.partition = kFixturePartition;
+  damage.rows.push_back({.table = 3,
+                         .key = std::string(24, 'x'),
+                         .checkpoint = 1,
+                         .value = "nobody's"});
+  damage.done = [](absl::Status) {};
+  store_.WriteImage(std::move(damage));
+  Run();
+  Propose(OpenSession(kHourNs));
+  // One that was pinned before the damage is still whole; the next is not.
+  ProposeOnly(Checkpoint());
+  ASSERT_GT(Status().image_index, before);
+  const std::optional<ImageChunk> none = AskForImage();
+  EXPECT_TRUE(!none.has_value() || none->gone);
+  EXPECT_EQ(Status().alarm, "");
+
+  const std::optional<ImageChunk> chunk = AskForImage();
+  ASSERT_TRUE(chunk.has_value());
+  EXPECT_TRUE(chunk->last);
+  EXPECT_EQ(chunk->pointer.generation, 1u);
+  EXPECT_FALSE(
+      (*store_.OpenImage(kFixturePartition))->has_unfinished_install());
+  const uint64_t applied = Status().applied_index.value();
+  // And it is what a start loads.
+  partition_->Stop(StopReason::kShutdown);
+  Run();
+  partition_ = nullptr;
+  Open(Options{});
+  EXPECT_GE(Status().applied_index.value(), applied);
+  EXPECT_EQ(Status().counts.sessions, 21u);
 }
 
 // The log of a replica that applies nothing is bounded: when it has so much to

@@ -276,6 +276,8 @@ void ImageSender::Fail(raft::ReplicaId follower, const absl::Status& why) {
   CHECK(found != transfers_.end());
   const Transfer& transfer = found->second;
   const raft::Index image = transfer.position.index;
+  std::optional<uint64_t> generation;
+  if (transfer.pinned) generation = transfer.pointer.generation;
   LOG(WARNING) << "partition " << options_.id << ": sending the image at "
                << image << " to replica " << follower << ": " << why;
   if (transfer.waiting.has_value()) {
@@ -284,7 +286,7 @@ void ImageSender::Fail(raft::ReplicaId follower, const absl::Status& why) {
     SendGone(transfer.answering);
   }
   End(found, Stage::kAborted);
-  if (absl::IsDataLoss(why)) hooks_.damaged(why);
+  if (absl::IsDataLoss(why)) hooks_.damaged(why, generation);
   hooks_.failed(follower, image);
 }
 

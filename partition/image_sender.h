@@ -52,8 +52,11 @@ class ImageSender {
     // from within Start.
     std::function<void(raft::ReplicaId follower, raft::Index image)> failed;
     // The image on this disk is not what its pointer says, or cannot be read:
-    // nobody must get it. `failed` comes next.
-    std::function<void(const absl::Status& why)> damaged;
+    // nobody must get it. Of this generation; none: it could not be pinned, so
+    // it is the present one. `failed` comes next.
+    std::function<void(const absl::Status& why,
+                       std::optional<uint64_t> generation)>
+        damaged;
     // For those who watch. May be null.
     std::function<void(Stage stage, raft::ReplicaId follower,
                        raft::Index image)>

@@ -59,7 +59,8 @@ class ImageTransferTest : public ::testing::Test {
             .send = [this](ImageMessage m) { Send(std::move(m)); },
             .failed = [this](ReplicaId,
                              Index image) { failed_.push_back(image.value()); },
-            .damaged = [this](const absl::Status&) { ++damaged_; },
+            .damaged = [this](const absl::Status&,
+                              std::optional<uint64_t>) { ++damaged_; },
             .told = [this](ImageSender::Stage stage, ReplicaId,
                            Index) { stages_.push_back(stage); }});
     NewReceiver();

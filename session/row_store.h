@@ -70,8 +70,6 @@ class RowStore {
   virtual void ForEachRow(
       absl::FunctionRef<void(const RowNode&)> visit) const = 0;
 
-  virtual void ForEachRow(absl::FunctionRef<void(RowNode&)> visit) = 0;
-
   // Calls `visit` for each row in key order, from the first one (behind that
   // with the encoded key `after`) until it returns false. True: to the last.
   virtual bool VisitAfter(const std::optional<std::string>& after,

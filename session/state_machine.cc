@@ -420,6 +420,9 @@ uint64_t StateMachine::dirty_bytes() const {
   return impl_->tables().dirty_bytes();
 }
 void StateMachine::RewriteImage() { impl_->tables().Rewrite(); }
+bool StateMachine::cut_is_whole() const {
+  return impl_->tables().cut_is_whole();
+}
 uint64_t StateMachine::dirty_rows() const {
   return impl_->tables().dirty_rows();
 }

@@ -219,9 +219,10 @@ class StateMachine {
   TableSet::Obsolete ImageDurable();
   uint64_t dirty_bytes() const;
   uint64_t dirty_rows() const;
-  // The next checkpoint writes all rows, not only those that changed: the image
-  // on disk is damaged.
+  // The next cut is the whole image, not only what changed: the one on disk is
+  // damaged. cut_is_whole: it is this one. REQUIRES: writing_checkpoint().
   void RewriteImage();
+  bool cut_is_whole() const;
 
   // --- Scrub ----------------------------------------------------------------
 

@@ -204,9 +204,6 @@ class Table<Key, Row>::Store final : public RowStore {
       absl::FunctionRef<void(const RowNode&)> visit) const override {
     for (const Entry& entry : rows) visit(*entry.node);
   }
-  void ForEachRow(absl::FunctionRef<void(RowNode&)> visit) override {
-    for (const Entry& entry : rows) visit(*entry.node);
-  }
 
   bool VisitAfter(const std::optional<std::string>& after,
                   absl::FunctionRef<bool(RowNode&)> visit) override {

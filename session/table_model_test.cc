@@ -1,5 +1,6 @@
 // Tables against a naive model: random changes, cuts written in slices, images
-// that became durable or did not, and crashes. Whatever happens, a load gives
+// that became durable or did not, some of them written anew as a whole, and
+// crashes. Whatever happens, a load gives
 // the state at the last durable cut, and no version is left that nobody needs.
 
 #include <algorithm>
@@ -113,6 +114,9 @@ class Simulation {
     for (int i = 0; i < steps && !::testing::Test::HasFailure(); ++i) Step();
   }
 
+  // Images that were written as a whole.
+  int wholes() const { return wholes_; }
+
  private:
   static constexpr uint64_t kOwners = 4;
 
@@ -125,6 +129,7 @@ class Simulation {
     } else if (choice < 76) {
       CreateOrDestroy();
     } else if (choice < 80) {
+      if (random_.OneIn(8)) set().Rewrite();
       if (!set().writing()) Freeze();
     } else if (choice < 96) {
       if (set().writing()) Slice();
@@ -185,6 +190,7 @@ class Simulation {
     set().Freeze(checkpoint_);
     EXPECT_EQ(set().dirty_rows(), 0u);
     EXPECT_EQ(set().dirty_bytes(), 0u);
+    whole_ = FakeImageStore();
   }
 
   void Slice() {
@@ -193,9 +199,13 @@ class Simulation {
     const bool complete =
         set().EncodeSlice(rows_max, random_.Between(1, 200), rows);
     EXPECT_LE(rows.size(), rows_max);
-    store_.Write(rows);
+    (set().cut_is_whole() ? whole_ : store_).Write(rows);
     if (!complete || random_.OneIn(2)) return;  // Durable later.
     EXPECT_EQ(set().digest(), cut_digest_);
+    if (set().cut_is_whole()) {
+      store_ = std::move(whole_);
+      ++wholes_;
+    }
     store_.SetPointer({checkpoint_, set().digest()});
     durable_ = cut_;
     store_.Remove(set().ImageDurable());
@@ -250,20 +260,26 @@ class Simulation {
 
   base::Random random_;
   FakeImageStore store_;
+  FakeImageStore whole_;  // The next generation, if the cut is a whole image.
   std::unique_ptr<Tables> tables_;
   uint64_t checkpoint_ = 0;
   Model model_;    // The present state.
   Model cut_;      // At the last Freeze.
   Model durable_;  // At the last cut that became durable.
   uint64_t cut_digest_ = 0;
+  int wholes_ = 0;
 };
 
 TEST(TableModelTest, LoadsAreExactlyTheLastDurableCut) {
+  int wholes = 0;
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
-    Simulation(seed).Run(1500);
+    Simulation simulation(seed);
+    simulation.Run(1500);
     if (HasFailure()) return;
+    wholes += simulation.wholes();
   }
+  EXPECT_GT(wholes, 200);
 }
 
 }  // namespace

@@ -173,6 +173,10 @@ void TableSet::Freeze(uint64_t checkpoint) {
   checkpoint_ = checkpoint;
   writing_ = true;
   complete_ = false;
+  whole_ = std::exchange(whole_next_, false);
+  if (!whole_) return;
+  walked_ = {};
+  obsolete_ = {};  // Of an image that will be dropped as it is.
 }
 
 bool TableSet::EncodeSlice(size_t rows_max, size_t bytes_max,
@@ -181,24 +185,31 @@ bool TableSet::EncodeSlice(size_t rows_max, size_t bytes_max,
   CHECK_GT(rows_max, 0u);
   size_t steps = 0;
   size_t bytes = 0;
-  for (; steps < rows_max && bytes < bytes_max; ++steps) {
-    std::optional<EncodedRow> row;
+  const auto is_over = [&] { return steps >= rows_max || bytes >= bytes_max; };
+  const auto step = [&](std::optional<EncodedRow> row) {
+    ++steps;
+    if (row.has_value()) {
+      bytes += row->key.size() + row->value.size();
+      rows.push_back(*std::move(row));
+    }
+    return !is_over();
+  };
+  while (!is_over() && !complete_) {
     if (!encoded_.empty()) {
-      row = std::move(encoded_.back());
+      step(std::move(encoded_.back()));
       encoded_.pop_back();
     } else if (!list(frozen()).empty()) {
-      row = EncodeLast();
+      step(EncodeLast());
     } else if (!cleared_.empty() && CutSkips(*cleared_.front().store)) {
       Account(cleared_.front());
       cleared_.pop_front();
+      step(std::nullopt);
+    } else if (whole_ && !walked_.done) {
+      Walk(step);
     } else {
-      break;
+      Complete();
     }
-    if (!row.has_value()) continue;
-    bytes += row->key.size() + row->value.size();
-    rows.push_back(*std::move(row));
   }
-  if (steps < rows_max && bytes < bytes_max && !complete_) Complete();
   return complete_;
 }
 
@@ -220,10 +231,10 @@ std::optional<EncodedRow> TableSet::EncodeLast() {
 }
 
 // Encodes the present version of a row of the cut, or its tombstone.
-EncodedRow TableSet::Encode(RowStore& store, RowNode& node) {
-  CHECK(node.list == frozen());
+std::optional<EncodedRow> TableSet::Encode(RowStore& store, RowNode& node) {
+  CHECK(IsInCut(node));
   CHECK_LT(node.written, checkpoint_);
-  list(frozen())[node.slot].node = nullptr;
+  if (node.list == frozen()) list(frozen())[node.slot].node = nullptr;
   node.list = RowList::kNone;
   if (node.damaged) ForgetDamage(node);
 
@@ -242,23 +253,28 @@ EncodedRow TableSet::Encode(RowStore& store, RowNode& node) {
   if (store.counted) sums_[store.table] += hash - node.hash;
   node.hash = hash;
 
-  if (node.written != 0) {
+  if (node.ghost) CHECK_NE(node.written, 0u);
+  if (node.written != 0 && !whole_) {
     obsolete_.versions.push_back({store.table, row.key, node.written});
-  }
-  if (node.ghost) {
-    CHECK_NE(node.written, 0u);
-    obsolete_.versions.push_back({store.table, row.key, checkpoint_});
+    if (node.ghost) {
+      obsolete_.versions.push_back({store.table, row.key, checkpoint_});
+    }
   }
   node.written = node.ghost ? 0 : checkpoint_;
   store.in_image = true;
+  if (node.ghost && whole_) return std::nullopt;
   return row;
+}
+
+void TableSet::EncodeEarly(RowStore& store, RowNode& node) {
+  if (auto row = Encode(store, node)) encoded_.push_back(*std::move(row));
 }
 
 // The cut is the first without the rows of this store.
 void TableSet::Account(const Cleared& cleared) {
   const RowStore& store = *cleared.store;
   if (store.counted) sums_[store.table] -= store.digest;
-  if (store.in_image) {
+  if (store.in_image && !whole_) {
     obsolete_.ranges.push_back(
         {store.table, KeyPrefix(store.owner, store.epoch)});
   }
@@ -298,7 +314,7 @@ TableSet::Obsolete TableSet::ImageDurable() {
 // --- Changes ----------------------------------------------------------------
 
 void TableSet::Changes(RowStore& store, RowNode& node, size_t size) {
-  if (node.list != RowList::kNone) encoded_.push_back(Encode(store, node));
+  if (IsInCut(node)) EncodeEarly(store, node);
   ChangedList& changed = list(active_);
   CHECK_LT(changed.size(), UINT32_MAX);
   node.list = active_;
@@ -355,13 +371,12 @@ bool TableSet::Reclaim(size_t rows_max) {
 // A row of a cleared table is about to be freed: no list may know it.
 void TableSet::Release(RowStore& store, RowNode& node) {
   if (node.damaged) ForgetDamage(node);
-  if (node.list == RowList::kNone) return;
   if (node.list == active_) {
     Forget(node, store.SizeOf(node));
-  } else if (CutSkips(store)) {
+  } else if (!CutSkips(store)) {
+    if (IsInCut(node)) EncodeEarly(store, node);
+  } else if (node.list == frozen()) {
     list(frozen())[node.slot].node = nullptr;
-  } else {
-    encoded_.push_back(Encode(store, node));
   }
 }
 
@@ -458,15 +473,6 @@ absl::Status TableSet::FinishLoad(uint64_t digest) {
   return absl::DataLossError(absl::StrCat(
       "image rows sum up to ", absl::Hex(digest_, absl::kZeroPad16),
       " and not to the pointer's ", absl::Hex(digest, absl::kZeroPad16), sums));
-}
-
-void TableSet::Rewrite() {
-  for (const auto& [key, table] : tables_) {
-    RowStore& store = table->store();
-    store.ForEachRow([&](RowNode& node) {
-      if (node.list != active_) Changes(store, node, store.SizeOf(node));
-    });
-  }
 }
 
 uint64_t TableSet::FullDigest() const {

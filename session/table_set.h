@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "session/row_store.h"
@@ -160,9 +161,13 @@ class TableSet {
   };
   Obsolete ImageDurable();
 
-  // Makes each row one that has changed, so that the next cut is the whole
-  // image: for when the one on disk is damaged. Takes its time, for each row.
-  void Rewrite();
+  // Makes the next cut the whole image, for a generation of its own: for when
+  // the one on disk is damaged. All rows are in it, changed or not, nothing of
+  // it replaces anything, and it is worked off in slices like any other.
+  void Rewrite() { whole_next_ = true; }
+
+  // The cut is such a one. REQUIRES: writing().
+  bool cut_is_whole() const { return whole_; }
 
   // --- Scrub ----------------------------------------------------------------
   // A row is hashed when it is encoded, and one that nobody changes is never
@@ -214,6 +219,18 @@ class TableSet {
   friend class TableBase;
   struct EpochRow;
   struct Epochs;
+  // How far Walk got.
+  struct Walked {
+    bool tables_done = false;
+    bool done = false;
+    // It goes on in this table or, tables_done, in this one of cleared_, behind
+    // this row; none: from its first.
+    std::pair<TableId, uint64_t> table{};
+    size_t cleared = 0;
+    std::optional<std::string> after;
+    // Of cleared_, when tables_done: what was cleared later was walked.
+    size_t cleared_end = 0;
+  };
   struct Damage {
     const RowStore* store = nullptr;
     uint64_t difference = 0;
@@ -259,8 +276,27 @@ class TableSet {
     return store.cleared_cut != 0 && store.cleared_cut <= cut_;
   }
 
-  EncodedRow Encode(RowStore& store, RowNode& node);
+  // The version of `node` in the cut is still to be encoded.
+  bool IsInCut(const RowNode& node) const {
+    return node.list == frozen() || (whole_ && !complete_ && IsUnwritten(node));
+  }
+  // Of a whole cut: a row of it that had not changed, and still has not.
+  bool IsUnwritten(const RowNode& node) const {
+    return node.list == RowList::kNone && node.written != 0 &&
+           node.written < checkpoint_;
+  }
+
+  // None: a whole image needs no tombstone.
+  std::optional<EncodedRow> Encode(RowStore& store, RowNode& node);
+  void EncodeEarly(RowStore& store, RowNode& node);
   std::optional<EncodedRow> EncodeLast();
+
+  // Goes through the rows that a whole cut does not have as changed ones, on
+  // from where it ended: calls `step` with each row that is to be written, and
+  // without one where it passed over something, until it returns false.
+  using WalkStep = absl::FunctionRef<bool(std::optional<EncodedRow>)>;
+  void Walk(WalkStep step);
+  bool WalkStore(RowStore& store, WalkStep step);
   void Account(const Cleared& cleared);
   void Complete();
   void SumUp();
@@ -287,6 +323,9 @@ class TableSet {
   uint64_t checkpoint_ = 0;  // Of the last cut, or of the newest row loaded.
   bool writing_ = false;
   bool complete_ = true;            // All of the cut is encoded.
+  bool whole_ = false;              // The cut is a whole image.
+  bool whole_next_ = false;         // The next one will be.
+  Walked walked_;                   // If whole_.
   std::deque<EncodedRow> encoded_;  // Encoded early, not handed out yet.
   Obsolete obsolete_;               // Once the cut is durable.
   std::vector<std::pair<TableKey, uint64_t>> gone_;  // Epoch rows to drop then.

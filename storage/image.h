@@ -30,7 +30,8 @@ struct ImagePointer {
   uint64_t command_index = 0;  // The index that clients see, at `position`.
   raft::Configuration configuration;
 
-  // An installed image is a new generation beside the old one.
+  // An image that is installed, or written anew because this one is damaged, is
+  // a new generation beside the old one.
   uint64_t generation = 0;
   // The newest checkpoint whose rows are part of the image: the log index of
   // its Checkpoint entry. 0: the empty image of a new partition.

@@ -38,15 +38,16 @@ struct LogWrite {
   // Makes an image visible. Its rows were written by WriteImage calls whose
   // `done` has been called.
   //
-  // One of a new generation was made elsewhere (an install): it replaces the
-  // rows of every older one and the whole log, in front of its position and
-  // behind it; the log goes on at position + 1 (P38). REQUIRES then: no
-  // `entries`.
+  // One of a new generation replaces the rows of every older one. It was made
+  // elsewhere (an install), so it replaces the whole log, too, in front of its
+  // position and behind it; the log goes on at position + 1 (P38). REQUIRES
+  // then: no `entries`.
   std::optional<ImagePointer> image;
 
-  // With an image of a new generation: it is of this log's own history, so the
-  // log stays as it is, in front of its position and behind it. REQUIRES then:
-  // the position is in the log.
+  // With an image of a new generation: it is of this log's own history (a state
+  // that was replaced, or an image that was damaged and is written anew), so
+  // the log stays as it is, in front of its position and behind it. REQUIRES
+  // then: the position is in the log.
   bool keeps_log = false;
 
   // Drops the log below this index. REQUIRES: not above the durable image's
