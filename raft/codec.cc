@@ -94,8 +94,8 @@ void Fill(const InstallSnapshotReply& m, v1::RaftMessage& out) {
 void Fill(const Removed& m, v1::RaftMessage& out) {
   out.mutable_removed()->set_index(m.index.value());
 }
-void Fill(const TimeoutNow&, v1::RaftMessage& out) {
-  out.mutable_timeout_now();
+void Fill(const TimeoutNow& m, v1::RaftMessage& out) {
+  out.mutable_timeout_now()->set_last_index(m.last_index.value());
 }
 void Fill(const ReadIndexRequest& m, v1::RaftMessage& out) {
   out.mutable_read_index_request()->set_context(m.context);
@@ -333,7 +333,8 @@ absl::StatusOr<Message> DecodeMessage(v1::RaftMessage&& proto) {
       message.body = Removed{.index = Index(proto.removed().index())};
       return message;
     case v1::RaftMessage::kTimeoutNow:
-      message.body = TimeoutNow{};
+      message.body =
+          TimeoutNow{.last_index = Index(proto.timeout_now().last_index())};
       return message;
     case v1::RaftMessage::BODY_NOT_SET:
       break;

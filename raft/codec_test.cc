@@ -63,7 +63,7 @@ std::vector<Message> OneOfEach() {
            AppendEntriesReply{true, Index{14}, Index{1}, Term{2}},
            Heartbeat{Index{14}, 77}, HeartbeatReply{77},
            InstallSnapshot{position, SomeConfiguration()},
-           InstallSnapshotReply{Index{5}, true}, TimeoutNow{},
+           InstallSnapshotReply{Index{5}, true}, TimeoutNow{Index{14}},
            Removed{Index{9}}, ReadIndexRequest{~uint64_t{0}},
            ReadIndexReply{~uint64_t{0}, true, Index{14}}}) {
     all.push_back(From1To2(std::move(body)));

@@ -1,6 +1,8 @@
 // Roles, timers, votes and leadership transfer (paper 5.2, 5.4.1; thesis 3.10,
 // 4.2.3, 9.6).
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "raft/conf_change.h"
@@ -177,6 +179,7 @@ void Raft::Impl::BecomeLeader() {
   election_elapsed_ = heartbeat_elapsed_ = 0;
   log_time_ns_ = log_.last().time_ns;
   time_allowance_ns_ = 2 * config_.tick_ns;
+  ordered_ = false;
   TrackFollowers();
   // Only an entry of the new term commits those before it (P17, P18).
   AppendOwn(EntryType::kNoop, nullptr, 0);
@@ -306,11 +309,25 @@ void Raft::Impl::MaybeHandOver() {
   if (progress == nullptr || progress->match_index() != log_.last_index()) {
     return;
   }
-  Send(transferee_, TimeoutNow{});
+  Send(transferee_, TimeoutNow{.last_index = log_.last_index()});
+  ordered_ = true;
 }
 
-void Raft::Impl::Handle(ReplicaId from, Term, TimeoutNow&) {
+// The target did not stand in time, and the leader goes on. What it ordered may
+// arrive yet; thesis 3.10 leaves it at the election that follows. An entry in
+// front of all others tells such an order from one that holds: who has it does
+// not obey. Only who is late with all that came since still does.
+void Raft::Impl::GiveUpTransfer() {
+  transferee_ = ReplicaId{0};
+  if (!std::exchange(ordered_, false)) return;
+  AppendOwn(EntryType::kNoop, nullptr, 0);
+}
+
+void Raft::Impl::Handle(ReplicaId from, Term, TimeoutNow& order) {
   if (from != leader_ || !CanCampaign()) return;
+  if (order.last_index != Index{0} && order.last_index != log_.last_index()) {
+    return;
+  }
   BecomeCandidate(/*transfer=*/true);
 }
 

@@ -57,7 +57,9 @@ std::string Format(const InstallSnapshotReply& m) {
   return absl::StrCat("InstallSnapshotReply image=", m.index.value(),
                       " installed=", YesNo(m.installed));
 }
-std::string Format(const TimeoutNow&) { return "TimeoutNow"; }
+std::string Format(const TimeoutNow& m) {
+  return absl::StrCat("TimeoutNow last=", m.last_index.value());
+}
 std::string Format(const Removed& m) {
   return absl::StrCat("Removed at=", m.index.value());
 }

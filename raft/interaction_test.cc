@@ -175,6 +175,7 @@ class Interaction {
           Number(Option(name, absl::StrCat(field))));
     };
     set("election_ticks", config.election_ticks);
+    set("heartbeat_ticks", config.heartbeat_ticks);
     set("message_bytes_max", config.message_bytes_max);
     set("inflight_messages_max", config.inflight_messages_max);
     set("inflight_bytes_max", config.inflight_bytes_max);
@@ -319,7 +320,7 @@ INSTANTIATE_TEST_SUITE_P(
                       "pre_vote_liveness", "priority", "priority_alone",
                       "probe_backtracking", "read_index", "remove_leader",
                       "removed", "single_voter", "stickiness", "snapshot",
-                      "transfer"),
+                      "transfer", "transfer_late"),
     [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -137,7 +137,7 @@ void Raft::Impl::OnConfigurationCommitted() {
     if (configuration().IsVoter(replica) &&
         (member == nullptr || member->priority > 0) &&
         progress.match_index() == log_.last_index()) {
-      Send(replica, TimeoutNow{});
+      Send(replica, TimeoutNow{.last_index = log_.last_index()});
       break;
     }
   }

@@ -69,8 +69,13 @@ struct InstallSnapshotReply {
   bool installed = false;
 };
 
-// Campaign now: leadership is handed to the receiver (thesis 3.10).
-struct TimeoutNow {};
+// Campaign now: leadership is handed to the receiver (thesis 3.10), whose log
+// ends with the leader's.
+struct TimeoutNow {
+  // Where: an order that comes late, when the leader goes on, is for a shorter
+  // log. 0: the leader's version does not say.
+  Index last_index;
+};
 
 // The receiver asked for votes, and is no member any more: the configuration at
 // `index`, committed, does not have it. Nobody else would tell it, since a

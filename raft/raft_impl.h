@@ -118,6 +118,7 @@ class Raft::Impl {
   void FollowLeader(ReplicaId leader);
   void CheckQuorum();
   void MaybeHandOver();
+  void GiveUpTransfer();
 
   void Handle(ReplicaId from, Term term, PreVote& request);
   void Handle(ReplicaId from, Term term, PreVoteReply& reply);
@@ -216,6 +217,7 @@ class Raft::Impl {
   LeaderReads leader_reads_;
   ReplicaId transferee_;
   uint32_t transfer_elapsed_ = 0;
+  bool ordered_ = false;  // Somebody to stand, and has added nothing since.
   bool appends_due_ = false;
 
   // The next Ready, as far as it is known, and what the last one said.

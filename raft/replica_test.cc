@@ -112,6 +112,24 @@ TEST_F(ReplicaTest, DropsMessagesWithoutTermOrSender) {  // P5
   EXPECT_EQ(raft().term(), Term{0});
 }
 
+// An order is for the log that the leader had when it gave it.
+TEST_F(ReplicaTest, ALateOrderToStandIsNotObeyed) {  // P15
+  const std::vector<Entry> log = Entries(3);
+  Answer(kPeer, 1, Append(log, 0));
+  EXPECT_EQ(Answer(kPeer, 1, TimeoutNow{.last_index = Index{2}}), "");
+  EXPECT_EQ(Answer(kPeer, 1, TimeoutNow{.last_index = Index{4}}), "");
+  EXPECT_EQ(raft().term(), Term{1});
+  EXPECT_NE(Answer(kPeer, 1, TimeoutNow{.last_index = Index{3}}), "");
+  EXPECT_EQ(raft().term(), Term{2});
+}
+
+TEST_F(ReplicaTest, AnOrderOfAnOlderVersionIsObeyed) {
+  const std::vector<Entry> log = Entries(3);
+  Answer(kPeer, 1, Append(log, 0));
+  EXPECT_NE(Answer(kPeer, 1, TimeoutNow{}), "");
+  EXPECT_EQ(raft().term(), Term{2});
+}
+
 TEST_F(ReplicaTest, AnswersWithoutAQuestionChangeNothing) {  // P5
   group_.Elect(kSelf);
   const Index last = raft().last_index();

@@ -27,7 +27,7 @@ void Raft::Impl::TickLeader(uint64_t elapsed_ns) {
   for (auto& [replica, progress] : progress_) ++progress.silent_ticks;
   if (transferee_ != ReplicaId{0} &&
       ++transfer_elapsed_ >= config_.election_ticks) {
-    transferee_ = ReplicaId{0};  // P15.
+    GiveUpTransfer();  // P15.
   }
   if (++election_elapsed_ >= config_.election_ticks) {
     election_elapsed_ = 0;
