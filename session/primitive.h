@@ -62,11 +62,12 @@ class PrimitiveContext {
   // fires (TimerFired) before an entry whose time is >= due_ns takes effect, in
   // the order of (due, primitive, key): before the first such entry, unless
   // more is due than one entry may do (Limits::reclaim_items_max), and then
-  // before the next ones. Never during the entry that set it, so that work left
-  // over can be put off by a timer that is due at once. Timers are derived
-  // state: Loaded sets them again. So due_ns follows from the rows alone, or is
-  // kAtOnce; made of time_ns() at load it would order timers otherwise than on
-  // a replica that did not load.
+  // before the next ones; those that are due at once have half of that for
+  // themselves, and the others the other half. Never during the entry that set
+  // it, so that work left over can be put off by a timer that is due at once.
+  // Timers are derived state: Loaded sets them again. So due_ns follows from
+  // the rows alone, or is kAtOnce; made of time_ns() at load it would order
+  // timers otherwise than on a replica that did not load.
   virtual void SetTimer(absl::string_view key, uint64_t due_ns) = 0;
   virtual void CancelTimer(absl::string_view key) = 0;
   // All of this primitive's whose keys start with `prefix`, in O(1): they are

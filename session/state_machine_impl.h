@@ -122,6 +122,11 @@ class StateMachine::Impl {
 
   // Does what is due by the time of the entry, and what was left over.
   void DoDue(uint64_t previous_time_ns);
+  // What primitives put off, until budget_ is down to `budget_left`.
+  void DoAtOnce(uint64_t budget_left, uint64_t previous_time_ns);
+  // The timers and deadlines that have come, and what was left over.
+  void DoTimed(uint64_t previous_time_ns);
+  // The first timer, which is due at `due_ns`, of those not due before.
   void FireTimer(uint64_t due_ns, uint64_t previous_time_ns);
   // Ends the session: from now on there is none; the rest is reclaimed.
   void EndSession(SessionId id);

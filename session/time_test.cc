@@ -99,10 +99,10 @@ TEST(DeadlinesTest, AgreeWithTheRuleForEverySession) {
 std::string FireAll(Timers& timers, uint64_t now) {
   std::string fired;
   while (true) {
-    const auto next = timers.Next();
+    const auto next = timers.Next(0);
     if (!next || next->at_ns > now) return fired;
     fired += std::to_string(next->at_ns) + ":" +
-             std::to_string(next->primitive.value()) + timers.Take() + " ";
+             std::to_string(next->primitive.value()) + timers.Take(0) + " ";
   }
 }
 
@@ -138,6 +138,21 @@ TEST(TimersTest, ANewTimerWaitsForTheNextEntry) {
   EXPECT_EQ(timers.next_due_ns(), 0u);
   timers.Settle();
   EXPECT_EQ(FireAll(timers, 100), "0:1a ");
+}
+
+TEST(TimersTest, ThoseThatAreDueLaterAreFoundBehindTheOthers) {
+  Timers timers;
+  timers.Set(PrimitiveId(1), "c", 0);
+  timers.Set(PrimitiveId(2), "c", 0);
+  timers.Set(PrimitiveId(1), "t", 7);
+  timers.Set(PrimitiveId(3), "t", 5);
+  timers.Settle();
+  EXPECT_EQ(timers.Next(1)->at_ns, 5u);
+  EXPECT_EQ(timers.Next(1)->primitive, PrimitiveId(3));
+  EXPECT_EQ(timers.Take(1), "t");
+  EXPECT_EQ(timers.Next(6)->primitive, PrimitiveId(1));
+  EXPECT_FALSE(timers.Next(8).has_value());
+  EXPECT_EQ(FireAll(timers, 100), "0:1c 0:2c 7:1t ");
 }
 
 TEST(TimersTest, CancelAllIsOfOnePrefixOfOnePrimitive) {
@@ -185,7 +200,7 @@ TEST(TimersTest, AgreeWithANaiveModel) {
     if (!random.OneIn(3)) continue;
     timers.Settle();
     if (model.empty()) {
-      ASSERT_FALSE(timers.Next().has_value());
+      ASSERT_FALSE(timers.Next(0).has_value());
       continue;
     }
     std::tuple<uint64_t, PrimitiveId, std::string> first(kNever, PrimitiveId(0),
@@ -193,9 +208,9 @@ TEST(TimersTest, AgreeWithANaiveModel) {
     for (const auto& [name, due] : model) {
       first = std::min(first, {due, name.first, name.second});
     }
-    ASSERT_EQ(timers.Next()->at_ns, std::get<0>(first));
-    ASSERT_EQ(timers.Next()->primitive, std::get<1>(first));
-    ASSERT_EQ(timers.Take(), std::get<2>(first));
+    ASSERT_EQ(timers.Next(0)->at_ns, std::get<0>(first));
+    ASSERT_EQ(timers.Next(0)->primitive, std::get<1>(first));
+    ASSERT_EQ(timers.Take(0), std::get<2>(first));
     model.erase({std::get<1>(first), std::get<2>(first)});
   }
 }

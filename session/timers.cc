@@ -87,14 +87,16 @@ void Timers::Settle() {
   }
 }
 
-std::optional<Timers::Due> Timers::Next() const {
-  if (heads_.empty()) return std::nullopt;
-  return Due{heads_.begin()->first, heads_.begin()->second.first};
+std::optional<Timers::Due> Timers::Next(uint64_t from_ns) const {
+  const auto head = heads_.lower_bound({from_ns, Group()});
+  if (head == heads_.end()) return std::nullopt;
+  return Due{head->first, head->second.first};
 }
 
-std::string Timers::Take() {
-  CHECK(!heads_.empty());
-  const auto [due_ns, group] = *heads_.begin();
+std::string Timers::Take(uint64_t from_ns) {
+  const auto head = heads_.lower_bound({from_ns, Group()});
+  CHECK(head != heads_.end());
+  const auto [due_ns, group] = *head;
   Queue& queue = *queues_.at(group);
   std::string key = queue.by_due.begin()->second;
   queue.by_due.erase(queue.by_due.begin());

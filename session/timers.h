@@ -39,17 +39,18 @@ class Timers {
   // A new entry begins: what was set before may fire.
   void Settle();
 
-  // The first timer that may fire.
+  // The first timer that may fire, of those that are due at `from_ns` or later;
+  // one that stands behind an earlier one in its queue is not seen.
   struct Due {
     uint64_t at_ns = 0;
     PrimitiveId primitive;
   };
-  std::optional<Due> Next() const;
+  std::optional<Due> Next(uint64_t from_ns) const;
 
-  // Removes that timer and returns its key. REQUIRES: Next() has one.
-  std::string Take();
+  // Removes that timer and returns its key. REQUIRES: Next(from_ns) has one.
+  std::string Take(uint64_t from_ns);
 
-  // As Next, but also of those that wait for the next entry; or kNever.
+  // Of all timers, those that wait for the next entry, too; or kNever.
   uint64_t next_due_ns() const;
 
   size_t size() const;

@@ -47,7 +47,7 @@ std::string Numbered(const char* prefix, uint64_t a, uint64_t b = 0) {
 }
 
 // Rows: "count"; "k/KEY"; "lock"; "w/INDEX" who waits for it; "h/SESSION,N".
-// Timers: "t" and the key of the row.
+// Timers: "t" and the key of the row; "c" for the chores, "k/chores".
 class Box final : public Primitive {
  public:
   Box(TableSet& tables, TableId table, PrimitiveId id)
@@ -78,6 +78,10 @@ class Box final : public Primitive {
         return context.Answer(Failure(OperationStatus::kConflict, "as asked"));
       case kSilent:
         return;
+      case kChores:
+        rows_.Put(kChoresKey, {.value = words[0]});
+        context.SetTimer("c", kAtOnce);
+        return context.Answer(Ok(""));
       case kEvents:
         return context.Listen(
             words[0], context.generation() == Generation::kRsm ? "first" : "");
@@ -113,6 +117,7 @@ class Box final : public Primitive {
   }
 
   void TimerFired(PrimitiveContext& context, absl::string_view key) override {
+    if (key == "c") return DoChore(context);
     const std::string row_key(key.substr(1));
     const BoxRow* row = rows_.Find(row_key);
     CHECK(row != nullptr && row->due_ns <= context.time_ns());
@@ -154,11 +159,14 @@ class Box final : public Primitive {
   void Loaded(PrimitiveContext& context) override {
     rows_.Scan([&](const std::string& key, const BoxRow& row) {
       if (row.due_ns != kNever) context.SetTimer("t" + key, row.due_ns);
+      if (key == kChoresKey) context.SetTimer("c", kAtOnce);
       return true;
     });
   }
 
  private:
+  static constexpr char kChoresKey[] = "k/chores";
+
   static uint64_t Number(const std::string& word) {
     uint64_t number = 0;
     return absl::SimpleAtoi(word, &number) ? number : 0;
@@ -188,6 +196,17 @@ class Box final : public Primitive {
   void Drop(PrimitiveContext& context, const std::string& key) {
     context.CancelTimer("tk/" + key);
     if (rows_.Erase("k/" + key)) Tell(context, key, key + "!");
+  }
+
+  void DoChore(PrimitiveContext& context) {
+    context.Charge(kChoreItems);
+    const uint64_t left = Number(rows_.Find(kChoresKey)->value) - 1;
+    if (left == 0) {
+      rows_.Erase(kChoresKey);
+      return;
+    }
+    rows_.Put(kChoresKey, {.value = absl::StrCat(left)});
+    context.SetTimer("c", kAtOnce);
   }
 
   void Tell(PrimitiveContext& context, const std::string& key,
@@ -274,6 +293,7 @@ std::vector<Operation> Operations() {
        .rpc = "Later",
        .kind = OperationKind::kCommand,
        .since_version = kMachineVersionNext},
+      {.id = kChores, .rpc = "Chores", .kind = OperationKind::kCommand},
   };
 }
 

@@ -12,6 +12,8 @@
 //   Get KEY             a query
 //   Later               as Add, since machine version kMachineVersionNext
 //   List [watch]        a stream query: "KEY=VALUE"
+//   Chores N            N slices of work that it puts off, each as much as
+//                       kChoreItems; Get "chores" tells how many are left
 
 #ifndef SESSION_TESTING_BOX_H_
 #define SESSION_TESTING_BOX_H_
@@ -36,7 +38,10 @@ enum BoxOperation : uint32_t {
   kGet,
   kList,
   kLater,
+  kChores,
 };
+
+inline constexpr uint64_t kChoreItems = 50;
 
 // "box" (test.Box, test.OldBox), "crate" (test.Crate), which is the same, and
 // "chest" (test.Chest), too, since machine version kMachineVersionNext.
