@@ -739,6 +739,17 @@ TEST_P(LogStoreConformance, PinnedImageStaysUntilItIsUnpinned) {
   EXPECT_OK(ReadPinned(newer.pin, std::nullopt, 1).status());
 }
 
+// What is on its way to be unpinned need not be waited for.
+TEST_P(LogStoreConformance, PinnedImageOfADroppedReplicaStaysReadable) {
+  MakeImage({"a", "b"});
+  ASSERT_OK_AND_ASSIGN(PinnedImage pinned, Pin(kOne));
+  ASSERT_OK(Drop(kOne, raft::ReplicaId{1}));
+  ASSERT_OK_AND_ASSIGN(ImageSlice all,
+                       ReadPinned(pinned.pin, std::nullopt, 1 << 20));
+  EXPECT_THAT(all.rows, SizeIs(2));
+  store().UnpinImage(pinned.pin);
+}
+
 TEST_P(LogStoreConformance, EmptyImageIsOneEmptyLastSlice) {
   ASSERT_OK_AND_ASSIGN(PinnedImage pinned, Pin(kOne));
   ASSERT_OK_AND_ASSIGN(ImageSlice slice,
