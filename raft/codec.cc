@@ -73,9 +73,13 @@ void Fill(const Heartbeat& m, v1::RaftMessage& out) {
   auto& body = *out.mutable_heartbeat();
   body.set_commit_index(m.commit_index.value());
   body.set_read_round(m.read_round);
+  body.set_sent_ns(m.sent_ns);
 }
 void Fill(const HeartbeatReply& m, v1::RaftMessage& out) {
-  out.mutable_heartbeat_reply()->set_read_round(m.read_round);
+  auto& body = *out.mutable_heartbeat_reply();
+  body.set_read_round(m.read_round);
+  body.set_sent_ns(m.sent_ns);
+  body.set_promise_ns(m.promise_ns);
 }
 void Fill(const InstallSnapshot& m, v1::RaftMessage& out) {
   auto& body = *out.mutable_install_snapshot();
@@ -266,11 +270,14 @@ absl::StatusOr<Message> DecodeMessage(v1::RaftMessage&& proto) {
     case v1::RaftMessage::kHeartbeat:
       message.body =
           Heartbeat{.commit_index = Index(proto.heartbeat().commit_index()),
-                    .read_round = proto.heartbeat().read_round()};
+                    .read_round = proto.heartbeat().read_round(),
+                    .sent_ns = proto.heartbeat().sent_ns()};
       return message;
     case v1::RaftMessage::kHeartbeatReply:
       message.body =
-          HeartbeatReply{.read_round = proto.heartbeat_reply().read_round()};
+          HeartbeatReply{.read_round = proto.heartbeat_reply().read_round(),
+                         .sent_ns = proto.heartbeat_reply().sent_ns(),
+                         .promise_ns = proto.heartbeat_reply().promise_ns()};
       return message;
     case v1::RaftMessage::kAppendEntries: {
       absl::StatusOr<AppendEntries> append = DecodeAppend(proto);

@@ -61,7 +61,7 @@ std::vector<Message> OneOfEach() {
                 MakeEntry(13, EntryType::kApp, std::string(300, 'x')),
                 MakeEntry(14, EntryType::kConfChange, SomeConfiguration())}},
            AppendEntriesReply{true, Index{14}, Index{1}, Term{2}},
-           Heartbeat{Index{14}, 77}, HeartbeatReply{77},
+           Heartbeat{Index{14}, 77, 88}, HeartbeatReply{77, 88, 99},
            InstallSnapshot{position, SomeConfiguration()},
            InstallSnapshotReply{Index{5}, true}, TimeoutNow{Index{14}},
            Removed{Index{9}}, ReadIndexRequest{~uint64_t{0}},

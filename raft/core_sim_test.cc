@@ -54,7 +54,7 @@ TEST(CoreSimTest, KeepsItsPromisesAndConverges) {
             << all.terms << " terms, " << all.reads << " reads, " << all.crashes
             << " crashes, " << all.images << " images, " << all.fetches
             << " fetches, " << all.changes << " changes, " << all.transfers
-            << " transfers\n";
+            << " transfers, " << all.leased << " reads by lease\n";
   if (seeds < 100) return;
   // A simulation that reaches nothing proves nothing.
   EXPECT_GT(all.steps, 1'000'000u);
@@ -66,6 +66,7 @@ TEST(CoreSimTest, KeepsItsPromisesAndConverges) {
   EXPECT_GT(all.fetches, seeds / 2);
   EXPECT_GT(all.changes, seeds);
   EXPECT_GT(all.transfers, seeds / 10);
+  EXPECT_GT(all.leased, seeds);
 }
 
 }  // namespace

@@ -34,6 +34,15 @@ CoreSimulation::CoreSimulation(uint64_t seed, bool tell)
   changes_ = random_.OneIn(2);
   slow_disk_ = random_.OneIn(3);
   splits_ = random_.OneIn(2);
+  // Replicas tick at random: faster than their clocks go, or more slowly.
+  step_ns_max_ =
+      random_.Between(1, random_.OneIn(2) ? 30 : 300) * config_.tick_ns / 1000;
+  group_.set_clock([this](ReplicaId id) { return ClockOf(id); });
+}
+
+uint64_t CoreSimulation::ClockOf(ReplicaId id) const {
+  const uint64_t percent = 90 + (id.value() * 7 + config_.seed) % 21;
+  return 1 + now_ns_ / 100 * percent;
 }
 
 CoreSimulation::Reached CoreSimulation::reached() {
@@ -59,6 +68,7 @@ std::string CoreSimulation::Trouble() {
 std::string CoreSimulation::Converge() {
   Calm();
   for (int round = 0; round < 600; ++round) {
+    now_ns_ += config_.tick_ns;
     for (const ReplicaId id : group_.replicas()) {
       if (group_.is_up(id)) group_.Tick(id);
     }
@@ -99,6 +109,7 @@ Config CoreSimulation::DrawConfig() {
   config.uncommitted_bytes_max = random_.Between(1, 5000);
   config.committed_bytes_max = random_.Between(1, 2000);
   config.log_memory_bytes = random_.OneIn(2) ? 0 : random_.Below(3000);
+  config.lease_reads = config.check_quorum && random_.OneIn(2);
   return config;
 }
 
@@ -108,6 +119,7 @@ ReplicaId CoreSimulation::Any() {
 }
 
 void CoreSimulation::Step() {
+  now_ns_ += random_.Below(step_ns_max_);
   const ReplicaId self = Any();
   if (!group_.is_up(self)) {
     if (random_.OneIn(20)) group_.Restart(self);
@@ -131,7 +143,9 @@ void CoreSimulation::Step() {
     (void)group_.Propose(MostlyLeader(self),
                          std::string(random_.Below(99), 'x'));
   } else if (dice < 910) {
-    group_.ReadIndex(MostlyALeader(self), ++reads_);
+    const ReplicaId asked = MostlyALeader(self);
+    group_.ReadIndex(asked, ++reads_);
+    reached_.leased += group_.raft(asked).has_lease();
   } else if (dice < 940) {
     reached_.fetches += group_.Fetch(self);
   } else if (dice < 950) {

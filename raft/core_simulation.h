@@ -34,6 +34,7 @@ class CoreSimulation {
     uint64_t fetches = 0;
     uint64_t changes = 0;
     uint64_t transfers = 0;
+    uint64_t leased = 0;  // Reads asked of a leader with a lease.
 
     void Add(const Reached& other) {
       steps += other.steps;
@@ -45,6 +46,7 @@ class CoreSimulation {
       fetches += other.fetches;
       changes += other.changes;
       transfers += other.transfers;
+      leased += other.leased;
     }
   };
 
@@ -59,6 +61,8 @@ class CoreSimulation {
 
  private:
   Config DrawConfig();
+  // One clock is as wrong as clocks may be all the time.
+  uint64_t ClockOf(ReplicaId id) const;
   ReplicaId Any();
   // Whom writes are sent to, and reads: to who was deposed and does not know
   // it as often as to the leader.
@@ -82,6 +86,8 @@ class CoreSimulation {
   Configuration initial_;
   Reached reached_;
   uint64_t reads_ = 0;
+  uint64_t now_ns_ = 0;  // True time, of which leases are made.
+  uint64_t step_ns_max_;
   bool lossy_;
   bool reorders_;
   bool crashes_;

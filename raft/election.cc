@@ -22,7 +22,7 @@ constexpr uint32_t kTimeoutsAloneMax = 4;
 void Raft::Impl::TickFollower() {
   FailFollowerReads(follower_reads_.TakeExpired(config_.election_ticks));
   ++election_elapsed_;
-  if (election_elapsed_ < election_timeout_) return;
+  if (election_elapsed_ < election_timeout_ || MayNotStandYet()) return;
   ++timeouts_alone_;
   const bool asks = !removed_ && !is_installing();
   if (CanCampaign()) {
@@ -97,6 +97,7 @@ bool Raft::Impl::CanCampaign() const {
 
 void Raft::Impl::Campaign() {
   if (is_leader() || !CanCampaign()) return;
+  if (MayNotStandYet()) return;
   if (config_.pre_vote) {
     BecomePreCandidate();
   } else {
@@ -180,6 +181,7 @@ void Raft::Impl::BecomeLeader() {
   log_time_ns_ = log_.last().time_ns;
   time_allowance_ns_ = 2 * config_.tick_ns;
   ordered_ = false;
+  handed_over_ = false;
   TrackFollowers();
   // Only an entry of the new term commits those before it (P17, P18).
   AppendOwn(EntryType::kNoop, nullptr, 0);
@@ -199,7 +201,7 @@ VoteResult Raft::Impl::Tally() const {
 
 // A leader was heard from less than an election timeout ago; a leader itself
 // is in this state as long as its quorum is (P8, P9).
-bool Raft::Impl::InLease() const {
+bool Raft::Impl::HearsLeader() const {
   return (config_.check_quorum || config_.pre_vote) &&
          leader_ != ReplicaId{0} && election_elapsed_ < config_.election_ticks;
 }
@@ -221,8 +223,7 @@ bool Raft::Impl::IsUpToDate(Index last_index, Term last_term) const {
 }
 
 void Raft::Impl::Handle(ReplicaId from, Term term, PreVote& request) {
-  const bool granted = (request.transfer || !InLease()) &&
-                       CanVoteFor(from, term) &&
+  const bool granted = MayElect(request.transfer) && CanVoteFor(from, term) &&
                        IsUpToDate(request.last_index, request.last_term);
   Send(from, PreVoteReply{.granted = granted});
   // A grant is for the term asked for, a refusal tells our own (P6).
@@ -244,7 +245,10 @@ void Raft::Impl::Handle(ReplicaId from, Term term, PreVoteReply& reply) {
 }
 
 void Raft::Impl::Handle(ReplicaId from, Term term, RequestVote& request) {
-  if (!CanVoteFor(from, term) ||
+  // The term may have moved while a promise to its last leader lasts. A vote
+  // that was given is given again.
+  const bool bound = IsBound() && !request.transfer && voted_for_ != from;
+  if (bound || !CanVoteFor(from, term) ||
       !IsUpToDate(request.last_index, request.last_term)) {
     Send(from, RequestVoteReply{.granted = false});
     return;
@@ -310,7 +314,7 @@ void Raft::Impl::MaybeHandOver() {
     return;
   }
   Send(transferee_, TimeoutNow{.last_index = log_.last_index()});
-  ordered_ = true;
+  ordered_ = handed_over_ = true;
 }
 
 // The target did not stand in time, and the leader goes on. What it ordered may

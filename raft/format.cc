@@ -16,6 +16,11 @@ std::string Replicas(const std::vector<ReplicaId>& replicas) {
   });
 }
 
+// " sent=300ms"; nothing without lease reads.
+std::string Lease(const char* name, uint64_t ns) {
+  return ns == 0 ? "" : absl::StrCat(" ", name, "=", ns / 1'000'000, "ms");
+}
+
 const char* YesNo(bool yes) { return yes ? "yes" : "no"; }
 
 std::string Format(const PreVote& m) {
@@ -45,10 +50,11 @@ std::string Format(const AppendEntriesReply& m) {
 }
 std::string Format(const Heartbeat& m) {
   return absl::StrCat("Heartbeat commit=", m.commit_index.value(),
-                      " round=", m.read_round);
+                      " round=", m.read_round, Lease("sent", m.sent_ns));
 }
 std::string Format(const HeartbeatReply& m) {
-  return absl::StrCat("HeartbeatReply round=", m.read_round);
+  return absl::StrCat("HeartbeatReply round=", m.read_round,
+                      Lease("sent", m.sent_ns), Lease("promise", m.promise_ns));
 }
 std::string Format(const InstallSnapshot& m) {
   return absl::StrCat("InstallSnapshot image=", FormatPosition(m.position));

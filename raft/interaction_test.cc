@@ -18,7 +18,7 @@
 //   add 5 [empty]                a replica that begins as the others did, or
 //                                knows nobody, for a later confchange
 //   hear 3 1                     replica 3 hears that 1 leads
-//   campaign 1 | tick 1 [n] | propose 1 a b c | read 1 <context>
+//   campaign 1 | tick 1 [n] | sleep 1 <n> | propose 1 a b c | read 1 <context>
 //   confchange 1 voters=1,2,4 [learners=5] | transfer 1 2
 //   ready 1                      takes one Ready and prints it
 //   persist 1 | apply 1 | fetch 1 | install 1 | refuse 1   completes an effect
@@ -103,13 +103,15 @@ class Interaction {
     CHECK(group_ != nullptr) << "no group yet";
     if (name == "add") {
       const bool empty = words_.size() > 2 && words_[2] == "empty";
-      return group_->Add(Self(), empty ? Configuration() : initial_);
+      return Add(Self(), empty ? Configuration() : initial_);
     }
     if (name == "hear") {
       return group_->raft(Self()).HearOf(ReplicaId{Number(words_.at(2))});
     }
     if (name == "campaign") return group_->Campaign(Self());
     if (name == "tick") return group_->Tick(Self(), static_cast<int>(Count(2)));
+    if (name == "sleep")
+      return group_->Sleep(Self(), static_cast<int>(Count(2)));
     if (name == "propose") return Propose();
     if (name == "read") return group_->ReadIndex(Self(), Number(words_.at(2)));
     if (name == "confchange") return ConfChange();
@@ -194,11 +196,21 @@ class Interaction {
         }
       }
     }
+    // lease_reads=1,2 turns it on at these.
+    lease_reads_ = Numbers(Option("lease_reads", ""));
+    config_ = config;
     group_ = std::make_unique<TestGroup>(config);
     group_->set_trace([this](const std::string& line) { Print(line); });
     for (const Member& member : initial_.members) {
-      group_->Add(member.replica, initial_);
+      Add(member.replica, initial_);
     }
+  }
+
+  void Add(ReplicaId id, const Configuration& configuration) {
+    Config own = config_;
+    own.lease_reads =
+        std::count(lease_reads_.begin(), lease_reads_.end(), id.value()) > 0;
+    group_->Add(id, configuration, own);
   }
 
   void Propose() {
@@ -247,11 +259,16 @@ class Interaction {
   }
 
   void State() {
-    if (words_.size() > 1) return Print(group_->Describe(Self()));
-    for (const ReplicaId id : group_->replicas()) Print(group_->Describe(id));
+    for (const ReplicaId id : group_->replicas()) {
+      if (words_.size() > 1 && id != Self()) continue;
+      group_->ShowClock(id);
+      Print(group_->Describe(id));
+    }
   }
 
   std::unique_ptr<TestGroup> group_;
+  Config config_;
+  std::vector<uint64_t> lease_reads_;
   Configuration initial_;
   std::vector<std::string> words_;
   std::string out_;
@@ -316,7 +333,9 @@ INSTANTIATE_TEST_SUITE_P(
     Transcripts, InteractionTest,
     ::testing::Values("append_aba", "campaign", "check_quorum", "confchange",
                       "confchange_joint", "confchange_rollback", "fetch",
-                      "learner", "learner_names", "lost_messages", "pre_vote",
+                      "learner", "learner_names", "lease", "lease_changes",
+                      "lease_clocks", "lease_promises", "lease_restart",
+                      "lease_transfer", "lost_messages", "pre_vote",
                       "pre_vote_liveness", "priority", "priority_alone",
                       "probe_backtracking", "read_index", "remove_leader",
                       "removed", "single_voter", "stickiness", "snapshot",

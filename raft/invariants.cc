@@ -112,6 +112,11 @@ void Invariants::CheckRole(ReplicaId self, const Raft& raft, Seen& seen) {
             id, ": the leader's log lost index ",
             seen.leader_last.index.value());
   }
+  // Nobody was elected behind a leader that answers reads by itself (P48, P49).
+  Require(!raft.has_lease() || leaders_.rbegin()->first == raft.term(), id,
+          ": has a lease in term ", raft.term().value(), ", and replica ",
+          leaders_.rbegin()->second.value(), " was elected in term ",
+          leaders_.rbegin()->first.value(), " (P48, P49)");
   seen.leader_last = *raft.PositionAt(raft.last_index());
 }
 

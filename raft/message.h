@@ -52,10 +52,18 @@ struct Heartbeat {
   // The newest round of reads, echoed by the reply. 0: only tells the commit
   // index, no reply wanted.
   uint64_t read_round = 0;
+  // The leader's clock, for the lease that the reply may give (lease.cc). 0: it
+  // wants none. Means nothing to anybody else, who only sends it back.
+  uint64_t sent_ns = 0;
 };
 // An answer with a higher term than the leader's also ends its leadership.
 struct HeartbeatReply {
   uint64_t read_round = 0;
+  // For so long from when it answered, by its clock, the voter elects nobody
+  // unless a leader asks for that; and which heartbeat it answered. 0: no
+  // promise.
+  uint64_t sent_ns = 0;
+  uint64_t promise_ns = 0;
 };
 
 // Offers the image at `position`; its rows travel outside the core. Repeated

@@ -66,6 +66,7 @@ class Progress {
   bool was_heard = false;           // At all.
   uint32_t silent_ticks = 0;        // Since it was heard from, or is known.
   uint64_t read_round = 0;          // The newest round it answered.
+  uint64_t promised_until_ns = 0;   // Elects nobody until then, by our clock.
   Index commit_sent;                // What it was told is committed.
   bool force_append = false;        // Ask again, even with nothing to send.
   std::optional<Index> fetching;    // A FetchRequest from here is under way.

@@ -20,6 +20,8 @@ absl::StatusOr<std::unique_ptr<Raft>> Raft::Create(const Config& config,
   CHECK_GT(config.election_ticks, config.heartbeat_ticks);
   CHECK_GT(config.message_bytes_max, 0u);
   CHECK_GT(config.committed_bytes_max, 0u);
+  CHECK(!config.lease_reads || config.check_quorum);
+  CHECK_LT(config.clock_drift_percent, 100u);
   const auto lost = [&](absl::string_view what) {
     return absl::DataLossError(
         absl::StrCat("partition ", config.partition.value(), ": ", what));
@@ -82,6 +84,7 @@ Raft::~Raft() = default;
 
 void Raft::Tick(uint64_t elapsed_ns) { impl_->Tick(elapsed_ns); }
 void Raft::AdvanceTime(uint64_t elapsed_ns) { impl_->AdvanceTime(elapsed_ns); }
+void Raft::SetClock(uint64_t now_ns) { impl_->SetClock(now_ns); }
 void Raft::Step(Message message) { impl_->Step(std::move(message)); }
 void Raft::HearOf(ReplicaId leader) { impl_->HearOf(leader); }
 void Raft::Campaign() { impl_->Campaign(); }
@@ -134,6 +137,7 @@ const Configuration& Raft::configuration() const {
 Index Raft::configuration_index() const { return impl_->configuration_index(); }
 uint64_t Raft::log_time_ns() const { return impl_->log_time_ns(); }
 bool Raft::committed_in_term() const { return impl_->committed_in_term(); }
+bool Raft::has_lease() const { return impl_->HasLease(); }
 std::vector<FollowerStatus> Raft::followers() const {
   return impl_->followers();
 }
@@ -174,6 +178,8 @@ Raft::Impl::Impl(const Config& config, const HardState& hard_state, Log log,
       voted_for_(hard_state.voted_for),
       log_(std::move(log)),
       configurations_(std::move(configurations)),
+      was_somebody_(hard_state.term > Term{0}),
+      durable_term_(hard_state.term),
       follower_reads_(random_.Next()),
       handed_term_(hard_state.term),
       handed_vote_(hard_state.voted_for) {
@@ -225,7 +231,7 @@ bool Raft::Impl::PassesTerm(const Message& message) {
             },
             [&](const RequestVote& request) {
               // While a leader is heard from, nobody is deposed (P8).
-              if (InLease() && !request.transfer) return false;
+              if (!MayElect(request.transfer)) return false;
               BecomeFollower(message.term, ReplicaId{0});
               return true;
             },
@@ -282,6 +288,7 @@ void Raft::Impl::SendAfterPersist(ReplicaId to, decltype(Message::body) body) {
 void Raft::Impl::Persisted(const PersistToken& token) {
   const WriteQueue::Write write = writes_.Complete(token);
   log_.PersistTo(write.persisted);
+  durable_term_ = std::max(durable_term_, write.hard_state.term);
   // A slow disk is not a silent leader, and an election begins when the votes
   // are on disk: with the timer running meanwhile, disks that need half of it
   // for a sync would never elect anybody (P14).

@@ -43,6 +43,16 @@ struct Config {
   bool pre_vote = true;
   bool check_quorum = true;
 
+  // Reads by lease (lease.cc): as a leader this replica answers reads without a
+  // round while a majority has promised not to elect another one, and as a
+  // voter it gives such promises. Each replica has its own setting: one without
+  // it promises nothing, and then nobody relies on it. REQUIRES: check_quorum,
+  // and that the owner calls SetClock.
+  bool lease_reads = false;
+  // No clock of a replica runs faster or slower than true time by more. Leases
+  // are shorter than promises for the sake of two such clocks. REQUIRES: < 100.
+  uint32_t clock_drift_percent = 10;
+
   uint64_t entry_bytes_max = 1536 * 1024;    // Payload; larger is refused.
   uint64_t message_bytes_max = 1024 * 1024;  // Of one AppendEntries.
   uint64_t inflight_messages_max = 256;      // Per follower.
@@ -111,6 +121,12 @@ class Raft {
   // session lives shorter than its timeout.
   void AdvanceTime(uint64_t elapsed_ns);
 
+  // For lease reads: what a clock of this process shows that goes on while the
+  // process stands still and the machine is suspended. To be called before the
+  // inputs of a turn, and read when all of them have come in: a read counts as
+  // asked for before that moment, and a message as sent before it.
+  void SetClock(uint64_t now_ns);
+
   // A message from a peer. Messages to others, of strangers, and without a
   // term are dropped (P5).
   void Step(Message message);
@@ -134,8 +150,8 @@ class Raft {
   absl::Status CanPropose(size_t count, uint64_t bytes) const;
 
   // Asks for a read index. The answer is a ReadState with this context in a
-  // later Ready: confirmed by a quorum round that began after this call, and
-  // not before an entry of the term is committed (P18, P47).
+  // later Ready: confirmed by a quorum round that began after this call, or by
+  // a lease, and not before an entry of the term is committed (P18, P47).
   void ReadIndex(uint64_t context);
 
   // Appends the configuration `target` (or the joint one that leads to it).
@@ -205,6 +221,8 @@ class Raft {
   uint64_t log_time_ns() const;
   // An entry of the leader's own term is committed.
   bool committed_in_term() const;
+  // It leads, and nobody else can, by the last SetClock: reads need no round.
+  bool has_lease() const;
   // The leader's view of the others, by replica; empty elsewhere.
   std::vector<FollowerStatus> followers() const;
   // None for entries that memory no longer holds.

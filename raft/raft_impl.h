@@ -5,6 +5,7 @@
 //   election.cc     roles, timers, votes, leadership transfer
 //   replication.cc  proposals, appends, commit, heartbeats
 //   reads.cc        ReadIndex
+//   lease.cc        promises of voters, leases of leaders
 //   membership.cc   configuration changes
 //   snapshot.cc     images: offered, installed; entries fetched from disk
 //
@@ -46,6 +47,7 @@ class Raft::Impl {
   // As in raft.h.
   void Tick(uint64_t elapsed_ns);
   void AdvanceTime(uint64_t elapsed_ns);
+  void SetClock(uint64_t now_ns);
   void Step(Message message);
   void HearOf(ReplicaId leader);
   void Campaign();
@@ -85,6 +87,7 @@ class Raft::Impl {
   bool committed_in_term() const {
     return is_leader() && log_.commit_index() >= term_start_;
   }
+  bool HasLease() const;
   std::vector<FollowerStatus> followers() const;
 
  private:
@@ -105,7 +108,7 @@ class Raft::Impl {
   void TickFollower();
   void ResetElectionTimer();
   bool CanCampaign() const;
-  bool InLease() const;
+  bool HearsLeader() const;
   bool CanVoteFor(ReplicaId candidate, Term term) const;
   bool IsUpToDate(Index last_index, Term last_term) const;
   VoteResult Tally() const;
@@ -157,10 +160,22 @@ class Raft::Impl {
 
   void StartReads();
   void ConfirmReads();
+  void AnswerReads(uint64_t confirmed);
   void FailReads();
   void FailFollowerReads(const std::vector<uint64_t>& contexts);
   void Handle(ReplicaId from, Term term, ReadIndexRequest& request);
   void Handle(ReplicaId from, Term term, ReadIndexReply& reply);
+
+  // --- lease.cc -------------------------------------------------------------
+
+  uint64_t promise_ns() const;
+  bool IsBound() const;
+  bool MayElect(bool transfer) const;
+  bool MayNotStandYet() const;
+  bool IsAlone() const;
+  uint64_t Promise(const Heartbeat& request);
+  uint64_t SentNs() const;
+  void TakePromise(const HeartbeatReply& reply, Progress& progress);
 
   // --- membership.cc --------------------------------------------------------
 
@@ -201,6 +216,15 @@ class Raft::Impl {
   ReplicaId guide_;
   bool learner_waits_ = false;       // A leader's, for its entry's commit.
   std::map<ReplicaId, bool> votes_;  // Candidates only; own once durable.
+
+  // For lease reads: the last SetClock, and until when this replica has
+  // promised not to elect anybody. What an earlier life has promised is not
+  // known, only that it may have: it had a term.
+  std::optional<uint64_t> clock_ns_;
+  uint64_t bound_until_ns_ = 0;
+  const bool was_somebody_;
+  Term durable_term_;
+
   FollowerReads follower_reads_;
   // Images ahead of commit that the owner was told to install. The last one
   // told is waited for; one that it replaced may still turn out to be there.
@@ -218,6 +242,7 @@ class Raft::Impl {
   ReplicaId transferee_;
   uint32_t transfer_elapsed_ = 0;
   bool ordered_ = false;  // Somebody to stand, and has added nothing since.
+  bool handed_over_ = false;  // Told somebody to stand, in this term.
   bool appends_due_ = false;
 
   // The next Ready, as far as it is known, and what the last one said.

@@ -25,6 +25,8 @@ void Raft::Impl::StartReads() {
   }
   if (!leader_reads_.has_waiting() || !committed_in_term()) return;
   leader_reads_.StartRound(log_.commit_index());
+  // Asked for before now, and nobody else has led up to now.
+  if (HasLease()) return AnswerReads(leader_reads_.round());
   for (auto& [replica, progress] : progress_) {
     if (configuration().IsVoter(replica)) {
       SendHeartbeat(replica, progress, /*wants_reply=*/true);
@@ -40,6 +42,11 @@ void Raft::Impl::ConfirmReads() {
         const Progress* progress = FindProgress(replica);
         return progress == nullptr ? 0 : progress->read_round;
       });
+  AnswerReads(confirmed);
+}
+
+// Those of every round up to `confirmed`.
+void Raft::Impl::AnswerReads(uint64_t confirmed) {
   for (const auto& [read, index] : leader_reads_.TakeConfirmed(confirmed)) {
     if (read.from == config_.self) {
       out_.reads.push_back({.context = read.context, .index = index});

@@ -196,9 +196,9 @@ void Raft::Impl::SendHeartbeat(ReplicaId replica, Progress& progress,
                                bool wants_reply) {
   const Index commit = std::min(log_.commit_index(), progress.match_index());
   progress.commit_sent = std::max(progress.commit_sent, commit);
-  Send(replica,
-       Heartbeat{.commit_index = commit,
-                 .read_round = wants_reply ? leader_reads_.round() : 0});
+  Send(replica, Heartbeat{.commit_index = commit,
+                          .read_round = wants_reply ? leader_reads_.round() : 0,
+                          .sent_ns = wants_reply ? SentNs() : 0});
 }
 
 void Raft::Impl::Handle(ReplicaId from, Term, AppendEntriesReply& reply) {
@@ -235,6 +235,7 @@ void Raft::Impl::Handle(ReplicaId from, Term, HeartbeatReply& reply) {
   if (progress->state() == ProgressState::kSnapshot) OfferImage(from);
   appends_due_ = true;
   progress->read_round = std::max(progress->read_round, reply.read_round);
+  TakePromise(reply, *progress);
   ConfirmReads();
 }
 
@@ -366,7 +367,10 @@ void Raft::Impl::Handle(ReplicaId from, Term, Heartbeat& request) {
     log_.CommitTo(std::min(request.commit_index, log_.last_index()));
   }
   if (request.read_round != 0) {
-    Send(from, HeartbeatReply{.read_round = request.read_round});
+    const uint64_t promise_ns = Promise(request);
+    Send(from, HeartbeatReply{.read_round = request.read_round,
+                              .sent_ns = promise_ns > 0 ? request.sent_ns : 0,
+                              .promise_ns = promise_ns});
   }
 }
 

@@ -51,6 +51,7 @@ std::vector<ReplicaId> TestGroup::replicas() const {
 // --- Steps ------------------------------------------------------------------
 
 bool TestGroup::TakeReady(ReplicaId self) {
+  ShowClock(self);
   Node& node = nodes_.at(self);
   if (!node.raft->HasReady()) return false;
   Ready ready = node.raft->TakeReady();
@@ -94,6 +95,7 @@ bool TestGroup::TakeReady(ReplicaId self) {
 bool TestGroup::CompleteWrite(ReplicaId self) {
   Node& node = nodes_.at(self);
   if (node.raft == nullptr || node.writes.empty()) return false;
+  ShowClock(self);
   Write write = std::move(node.writes.front());
   node.writes.pop_front();
   FakeDisk& disk = disks_.at(self);
@@ -195,22 +197,33 @@ void TestGroup::Deliver(size_t i) {
 void TestGroup::Step(const Message& message) {
   const auto it = nodes_.find(message.to);
   if (it == nodes_.end() || it->second.raft == nullptr) return;
+  ShowClock(message.to);
   it->second.raft->Step(message);
   AfterStep(message.to);
 }
 
 void TestGroup::Tick(ReplicaId self, int ticks) {
-  for (int i = 0; i < ticks; ++i) raft(self).Tick(config_.tick_ns);
+  for (int i = 0; i < ticks; ++i) {
+    nodes_.at(self).clock_ns += config_.tick_ns;
+    ShowClock(self);
+    raft(self).Tick(config_.tick_ns);
+  }
   AfterStep(self);
 }
 
+void TestGroup::Sleep(ReplicaId self, int ticks) {
+  nodes_.at(self).clock_ns += static_cast<uint64_t>(ticks) * config_.tick_ns;
+}
+
 void TestGroup::Campaign(ReplicaId self) {
+  ShowClock(self);
   raft(self).Campaign();
   AfterStep(self);
 }
 
 absl::StatusOr<Index> TestGroup::Propose(ReplicaId self,
                                          absl::string_view text) {
+  ShowClock(self);
   auto index = raft(self).Propose({TestCommand(text)});
   AfterStep(self);
   return index;
@@ -218,18 +231,21 @@ absl::StatusOr<Index> TestGroup::Propose(ReplicaId self,
 
 absl::StatusOr<Index> TestGroup::ProposeConfChange(
     ReplicaId self, const Configuration& target) {
+  ShowClock(self);
   auto index = raft(self).ProposeConfChange(target);
   AfterStep(self);
   return index;
 }
 
 void TestGroup::ReadIndex(ReplicaId self, uint64_t context) {
+  ShowClock(self);
   invariants_.OnReadAsked(context);
   raft(self).ReadIndex(context);
   AfterStep(self);
 }
 
 absl::Status TestGroup::TransferLeadership(ReplicaId self, ReplicaId target) {
+  ShowClock(self);
   const absl::Status status = raft(self).TransferLeadership(target);
   AfterStep(self);
   return status;
@@ -281,6 +297,7 @@ void TestGroup::Restart(ReplicaId self) {
   CHECK(raft.ok()) << raft.status();
   node.raft = *std::move(raft);
   node.applied = node.raft->applied_index();
+  ShowClock(self);
   invariants_.OnStart(self, *node.raft);
   AfterStep(self);
 }
@@ -365,7 +382,8 @@ std::string TestGroup::Describe(ReplicaId self) const {
       " commit=", raft.commit_index().value(),
       " applied=", raft.applied_index().value(),
       " persisted=", raft.persisted_index().value(), " ",
-      FormatConfiguration(raft.configuration()));
+      FormatConfiguration(raft.configuration()),
+      raft.has_lease() ? " lease" : "");
   for (const FollowerStatus& follower : raft.followers()) {
     absl::StrAppend(&text, "\n  ", follower.replica.value(), " ",
                     std::string(ProgressStateName(follower.state)),
@@ -374,6 +392,12 @@ std::string TestGroup::Describe(ReplicaId self) const {
                     " inflight=", follower.inflight_messages);
   }
   return text;
+}
+
+void TestGroup::ShowClock(ReplicaId self) {
+  Node& node = nodes_.at(self);
+  if (node.raft == nullptr || !node.config.lease_reads) return;
+  node.raft->SetClock(clock_ ? clock_(self) : node.clock_ns);
 }
 
 void TestGroup::AfterStep(ReplicaId self) {

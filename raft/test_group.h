@@ -62,6 +62,7 @@ class TestGroup {
     std::vector<ReadState> reads;            // Answers, for the test to take.
     bool removed = false;                    // It said so, in any life.
     Index applied;                           // By the state machine.
+    uint64_t clock_ns = 0;                   // Survives a crash.
     std::vector<std::string> log;            // Of commands applied, in order.
   };
 
@@ -88,6 +89,12 @@ class TestGroup {
     trace_ = std::move(trace);
   }
 
+  // What the clocks of replicas show, for lease reads. Without it each shows
+  // how often it was ticked and let sleep.
+  void set_clock(std::function<uint64_t(ReplicaId)> clock) {
+    clock_ = std::move(clock);
+  }
+
   // --- Single steps; false: there is nothing to do. --------------------------
 
   bool TakeReady(ReplicaId self);
@@ -102,6 +109,10 @@ class TestGroup {
   void Step(const Message& message);  // As if it came from the network.
 
   void Tick(ReplicaId self, int ticks = 1);
+  // Time passes for it and it does nothing, not even tick.
+  void Sleep(ReplicaId self, int ticks);
+  // It looks at its clock, as it does before each of its steps.
+  void ShowClock(ReplicaId self);
   void Campaign(ReplicaId self);
   absl::StatusOr<Index> Propose(ReplicaId self, absl::string_view text);
   absl::StatusOr<Index> ProposeConfChange(ReplicaId self,
@@ -152,6 +163,7 @@ class TestGroup {
   std::vector<std::pair<ReplicaId, ReplicaId>> cuts_;
   Invariants invariants_;
   std::function<void(const std::string&)> trace_;
+  std::function<uint64_t(ReplicaId)> clock_;
 };
 
 }  // namespace raft
