@@ -34,9 +34,10 @@ CoreSimulation::CoreSimulation(uint64_t seed, bool tell)
   changes_ = random_.OneIn(2);
   slow_disk_ = random_.OneIn(3);
   splits_ = random_.OneIn(2);
+  deposes_ = random_.OneIn(config_.lease_reads ? 1 : 3);
   // Replicas tick at random: faster than their clocks go, or more slowly.
   step_ns_max_ =
-      random_.Between(1, random_.OneIn(2) ? 30 : 300) * config_.tick_ns / 1000;
+      random_.Between(1, random_.OneIn(4) ? 300 : 30) * config_.tick_ns / 1000;
   group_.set_clock([this](ReplicaId id) { return ClockOf(id); });
 }
 
@@ -84,8 +85,7 @@ std::string CoreSimulation::Converge() {
     }
     if (round % 50 == 25) TellStrangers(leader);
     if (round % 20 == 10) {
-      (void)group_.Propose(leader, "last");
-      group_.Settle();
+      Lengthen(leader);
       if (HasConverged(leader)) return "";
     }
   }
@@ -109,7 +109,7 @@ Config CoreSimulation::DrawConfig() {
   config.uncommitted_bytes_max = random_.Between(1, 5000);
   config.committed_bytes_max = random_.Between(1, 2000);
   config.log_memory_bytes = random_.OneIn(2) ? 0 : random_.Below(3000);
-  config.lease_reads = config.check_quorum && random_.OneIn(2);
+  config.lease_reads = config.check_quorum && !random_.OneIn(3);
   return config;
 }
 
@@ -120,13 +120,16 @@ ReplicaId CoreSimulation::Any() {
 
 void CoreSimulation::Step() {
   now_ns_ += random_.Below(step_ns_max_);
+  if (resting_ != ReplicaId{0} && random_.OneIn(30)) GetUp();
   const ReplicaId self = Any();
+  if (self == resting_) return;
   if (!group_.is_up(self)) {
     if (random_.OneIn(20)) group_.Restart(self);
     return;
   }
   const uint64_t dice = random_.Below(1000);
   if (dice < 250) {
+    if (resting_ == ReplicaId{0} && random_.OneIn(20)) return Rest(self);
     group_.TakeReady(self);
     for (const ReadState& read : std::exchange(group_.node(self).reads, {})) {
       reached_.reads += read.index.has_value();
@@ -156,19 +159,34 @@ void CoreSimulation::Step() {
                              ? applied + 1
                              : Index{random_.Below(applied.value() + 2)});
   } else {
-    Upset(self, random_.Below(40));
+    Upset(self, random_.Below(44));
   }
+}
+
+// Stands still, with a read that waits, behind its look at the clock: whatever
+// happens elsewhere meanwhile, the read was asked for before that.
+void CoreSimulation::Rest(ReplicaId self) {
+  resting_ = self;
+  group_.ReadIndex(self, ++reads_);
+  group_.BeginTurn(self);
+}
+
+void CoreSimulation::GetUp() {
+  group_.EndTurn(std::exchange(resting_, ReplicaId{0}));
 }
 
 ReplicaId CoreSimulation::MostlyLeader(ReplicaId self) {
   const ReplicaId leader = group_.leader();
-  return leader == ReplicaId{0} || random_.OneIn(4) ? self : leader;
+  return leader == ReplicaId{0} || leader == resting_ || random_.OneIn(4)
+             ? self
+             : leader;
 }
 
 ReplicaId CoreSimulation::MostlyALeader(ReplicaId self) {
   std::vector<ReplicaId> leaders;
   for (const ReplicaId id : group_.replicas()) {
-    if (group_.is_up(id) && group_.raft(id).role() == Role::kLeader) {
+    if (group_.is_up(id) && id != resting_ &&
+        group_.raft(id).role() == Role::kLeader) {
       leaders.push_back(id);
     }
   }
@@ -187,7 +205,10 @@ void CoreSimulation::DeliverOne() {
     network.erase(passes == network.end() ? network.begin() : passes);
   }
   size_t i = reorders_ ? random_.Below(network.size()) : 0;
-  while (i < network.size() && network[i].to == deaf_) ++i;
+  while (i < network.size() &&
+         (network[i].to == deaf_ || network[i].to == resting_)) {
+    ++i;
+  }
   if (i == network.size()) return;
   if (lossy_ && random_.OneIn(10)) {
     network.erase(network.begin() + i);
@@ -222,6 +243,11 @@ void CoreSimulation::Upset(ReplicaId self, uint64_t dice) {
     Split();
   } else if (dice < 39 && splits_) {
     deaf_ = MostlyALeader(self);
+  } else if (dice >= 40 && deposes_) {
+    const ReplicaId leader = group_.leader();
+    if (leader == ReplicaId{0} || leader == resting_) return;
+    dice < 43 ? Depose(leader) : HandOverLate(leader);
+    AskTheOld(leader);
   }
 }
 
@@ -235,6 +261,109 @@ void CoreSimulation::Split() {
   for (const ReplicaId a : one) {
     for (const ReplicaId b : other) group_.Cut(a, b);
   }
+}
+
+std::vector<ReplicaId> CoreSimulation::AllBut(ReplicaId one) {
+  std::vector<ReplicaId> all = group_.replicas();
+  std::erase_if(all, [&](ReplicaId id) { return id == one || id == resting_; });
+  return all;
+}
+
+// Time passes, and nobody does anything: often so much that who keeps to it by
+// another clock is wrong.
+void CoreSimulation::PassTime() {
+  if (random_.OneIn(3)) return;
+  now_ns_ += random_.Below(2 * config_.election_ticks * config_.tick_ns);
+}
+
+// The leader is not heard any more, or does not hear, by all voters or by some,
+// and they try at once to elect another one, who writes.
+void CoreSimulation::Depose(ReplicaId leader) {
+  const std::vector<ReplicaId> others = AllBut(leader);
+  std::vector<ReplicaId> near = others;  // They hear its last heartbeats.
+  if (near.size() > 1 && random_.OneIn(2)) {
+    near.erase(near.begin() + static_cast<int64_t>(random_.Below(near.size())));
+  }
+  const auto beat = [&](bool is_answered) {
+    group_.Tick(leader, static_cast<int>(config_.heartbeat_ticks));
+    group_.TakeReady(leader);
+    group_.Settle(near);
+    if (is_answered) group_.Settle({leader});
+  };
+  if (random_.OneIn(2)) beat(/*is_answered=*/true);
+  const Configuration configuration = group_.raft(leader).configuration();
+  const bool is_deaf = random_.OneIn(2);
+  if (is_deaf) deaf_ = leader;
+  for (const ReplicaId id : others) {
+    if (is_deaf) break;
+    if (configuration.IsVoter(id) || random_.OneIn(2)) group_.Cut(leader, id);
+  }
+  if (random_.OneIn(2)) {
+    if (random_.OneIn(2)) PassTime();
+    beat(/*is_answered=*/!is_deaf);
+  }
+  if (random_.OneIn(3)) {
+    for (const ReplicaId id : others) {
+      if (!group_.is_up(id) || random_.OneIn(2)) continue;
+      ++reached_.crashes;
+      group_.Crash(id);
+      group_.Restart(id);
+    }
+  }
+  PassTime();
+  Elect(others);
+}
+
+// A transfer that is given up, and whose order to stand arrives after all.
+void CoreSimulation::HandOverLate(ReplicaId leader) {
+  const ReplicaId target = Any();
+  if (target == leader || target == resting_ || !group_.is_up(target)) return;
+  if (!group_.TransferLeadership(leader, target).ok()) return;
+  ++reached_.transfers;
+  group_.TakeReady(leader);
+  deaf_ = target;
+  const std::vector<ReplicaId> others = AllBut(target);
+  for (uint32_t i = 0; i < config_.election_ticks; ++i) {
+    if (group_.raft(leader).role() != Role::kLeader) break;
+    group_.Tick(leader);
+    if (random_.OneIn(2)) group_.Settle(others);
+  }
+  group_.Settle(others);
+  deaf_ = ReplicaId{0};
+  group_.Isolate(leader);
+  group_.Settle(AllBut(leader));
+}
+
+// They wait until they hear nobody, and stand one after the other.
+void CoreSimulation::Elect(const std::vector<ReplicaId>& candidates) {
+  for (const int ticks : {1, 2}) {
+    for (const ReplicaId id : candidates) {
+      if (!group_.is_up(id) || random_.OneIn(4)) continue;
+      group_.Tick(id, ticks * static_cast<int>(config_.election_ticks));
+      if (ticks > 1) group_.Settle(candidates);
+    }
+  }
+  const ReplicaId leader = group_.leader();
+  if (leader == ReplicaId{0} || leader == resting_) return;
+  (void)group_.Propose(leader, "new");
+  group_.Settle(candidates);
+}
+
+// Who was deposed, or was not, hears something of before, perhaps, and is
+// asked.
+void CoreSimulation::AskTheOld(ReplicaId leader) {
+  if (!group_.is_up(leader)) return;
+  for (uint64_t i = random_.Below(9); i > 0; --i) DeliverOneTo(leader);
+  group_.ReadIndex(leader, ++reads_);
+  group_.TakeReady(leader);
+}
+
+void CoreSimulation::DeliverOneTo(ReplicaId self) {
+  auto& network = group_.network();
+  const auto found =
+      std::find_if(network.begin(), network.end(),
+                   [&](const Message& message) { return message.to == self; });
+  if (found != network.end()) group_.Deliver(found - network.begin());
 }
 
 // Some of the members there are, and sometimes a new one, whose id is the
@@ -269,11 +398,22 @@ void CoreSimulation::ChangeConfiguration(ReplicaId leader) {
 
 void CoreSimulation::Calm() {
   deaf_ = ReplicaId{0};
+  if (resting_ != ReplicaId{0}) GetUp();
   group_.Heal();
   for (const ReplicaId id : group_.replicas()) {
     if (!group_.is_up(id)) group_.Restart(id);
   }
   group_.Settle();
+}
+
+// Until every name that was ever given to a replica is taken in the log: that
+// of one whose entry was lost shows only then that it is no member.
+void CoreSimulation::Lengthen(ReplicaId leader) {
+  const Index last{group_.replicas().back().value()};
+  while (group_.Propose(leader, "last").ok()) {
+    group_.Settle();
+    if (group_.raft(leader).commit_index() >= last) return;
+  }
 }
 
 // The owner of who was removed hears elsewhere who leads: all the members

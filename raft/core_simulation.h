@@ -1,14 +1,15 @@
 // CoreSimulation is one random history of a group of cores: loss, duplication,
 // reordering, cuts, splits, crashes that lose what is not on disk, slow disks,
-// images, configuration changes, transfers. Every seed draws its own sizes and
-// its own kind of trouble. It is judged twice: no promise is ever broken, and
-// when the trouble ends the group converges.
+// pauses, wrong clocks, images, configuration changes, transfers. Every seed
+// draws its own sizes and its own kind of trouble. It is judged twice: no
+// promise is ever broken, and when the trouble ends the group converges.
 
 #ifndef RAFT_CORE_SIMULATION_H_
 #define RAFT_CORE_SIMULATION_H_
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "raft/configuration.h"
@@ -70,12 +71,22 @@ class CoreSimulation {
   ReplicaId MostlyALeader(ReplicaId self);
 
   void Step();
+  void Rest(ReplicaId self);
+  void GetUp();
   void DeliverOne();
   void Upset(ReplicaId self, uint64_t dice);
   void Split();
+  std::vector<ReplicaId> AllBut(ReplicaId one);
+  void PassTime();
+  void Depose(ReplicaId leader);
+  void HandOverLate(ReplicaId leader);
+  void Elect(const std::vector<ReplicaId>& candidates);
+  void AskTheOld(ReplicaId leader);
+  void DeliverOneTo(ReplicaId self);
   void ChangeConfiguration(ReplicaId leader);
 
   void Calm();
+  void Lengthen(ReplicaId leader);
   void TellStrangers(ReplicaId leader);
   bool StrangersAreTold(const Configuration& configuration);
   bool HasConverged(ReplicaId leader);
@@ -94,7 +105,9 @@ class CoreSimulation {
   bool changes_;
   bool slow_disk_;
   bool splits_;
-  ReplicaId deaf_;  // What is sent to it waits.
+  bool deposes_;
+  ReplicaId deaf_;     // What is sent to it waits.
+  ReplicaId resting_;  // In the middle of a turn (TestGroup::BeginTurn).
 };
 
 }  // namespace raft

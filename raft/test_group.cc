@@ -52,6 +52,16 @@ std::vector<ReplicaId> TestGroup::replicas() const {
 
 bool TestGroup::TakeReady(ReplicaId self) {
   ShowClock(self);
+  return EndTurn(self);
+}
+
+void TestGroup::BeginTurn(ReplicaId self) {
+  ShowClock(self);
+  mid_turn_ = self;
+}
+
+bool TestGroup::EndTurn(ReplicaId self) {
+  if (self == mid_turn_) mid_turn_ = ReplicaId{0};
   Node& node = nodes_.at(self);
   if (!node.raft->HasReady()) return false;
   Ready ready = node.raft->TakeReady();
@@ -400,8 +410,20 @@ void TestGroup::ShowClock(ReplicaId self) {
   node.raft->SetClock(clock_ ? clock_(self) : node.clock_ns);
 }
 
+// Whether there is a lease is a question of now. If clocks say what now is, all
+// leaders are asked: the step may have been an election.
 void TestGroup::AfterStep(ReplicaId self) {
+  ShowClock(self);
   invariants_.AfterStep(self, raft(self));
+  if (!clock_ || raft(self).role() != Role::kLeader) return;
+  for (const auto& [id, node] : nodes_) {
+    if (id == self || node.raft == nullptr || id == mid_turn_ ||
+        node.raft->role() != Role::kLeader) {
+      continue;
+    }
+    ShowClock(id);
+    invariants_.AfterStep(id, *node.raft);
+  }
 }
 
 void TestGroup::Post(Message message) {

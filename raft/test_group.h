@@ -98,6 +98,11 @@ class TestGroup {
   // --- Single steps; false: there is nothing to do. --------------------------
 
   bool TakeReady(ReplicaId self);
+  // TakeReady in two steps, between which the replica stands still and others
+  // do not: it looks at its clock, and gets no input before EndTurn. One
+  // replica at a time.
+  void BeginTurn(ReplicaId self);
+  bool EndTurn(ReplicaId self);
   bool CompleteWrite(ReplicaId self);
   bool Apply(ReplicaId self);  // Everything handed out so far.
   bool Fetch(ReplicaId self);  // The oldest request.
@@ -164,6 +169,7 @@ class TestGroup {
   Invariants invariants_;
   std::function<void(const std::string&)> trace_;
   std::function<uint64_t(ReplicaId)> clock_;
+  ReplicaId mid_turn_;  // Stands still behind BeginTurn.
 };
 
 }  // namespace raft

@@ -23,7 +23,12 @@ const std::set<std::string>& OnlyInTheCore() {
   static const auto& names = *new std::set<std::string>{
       "ForgetsTheAbaCheck", "AnOlderRoundConfirmsARead",
       "ANewerImageReplacesTheOffered", "KeepsATruncatedConfiguration",
-      "StartsASecondChange"};
+      "StartsASecondChange",
+      // Without lease reads here.
+      "KeepsItsLeaseInATransfer", "LeasesAgainAfterATransfer",
+      "CountsALeaseFromTheAnswer", "TakesAllClocksForRight",
+      "VotesWithinALease", "StandsWithinALease", "ForgetsItsPromisesInARestart",
+      "ReadsWithoutALease"};
   return names;
 }
 
