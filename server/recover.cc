@@ -59,9 +59,13 @@ absl::StatusOr<std::vector<Found>> LookAtAll(storage::Store& store,
   ASSIGN_OR_RETURN(const std::vector<base::PartitionId> listed,
                    store.ListPartitions());
   const std::set<base::PartitionId> here(listed.begin(), listed.end());
-  std::vector<Found> all;
+  // Of a managed cluster nobody knows the number: those that are here, then.
+  std::set<base::PartitionId> wanted = here;
   for (uint32_t i = 1; i <= partitions; ++i) {
-    const base::PartitionId partition(i);
+    wanted.insert(base::PartitionId(i));
+  }
+  std::vector<Found> all;
+  for (const base::PartitionId partition : wanted) {
     ASSIGN_OR_RETURN(Found found,
                      Look(store, partition, here.contains(partition)));
     all.push_back(std::move(found));

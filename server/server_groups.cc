@@ -1,6 +1,8 @@
 // What a controller may do with a node, and how a managed one wakes.
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -14,14 +16,12 @@ absl::Status Server::Impl::StartManaged() {
   MakeServices();
   RETURN_IF_ERROR(Listen());
   if (!storage::Store::Exists(options.data_dir)) return absl::OkStatus();
-  return Wake(base::NodeId{}, "");
+  return Wake(base::NodeId{}, "", "");
 }
 
-// --- What a controller may do
-// -------------------------------------------------
-
 absl::Status Server::Impl::Wake(base::NodeId node,
-                                const std::string& peer_address) {
+                                const std::string& peer_address,
+                                const std::string& cluster_id) {
   base::MutexLock lock(wake_mu);
   if (stopping) return absl::UnavailableError("the server is shutting down");
   if (is_open()) return absl::OkStatus();
@@ -35,8 +35,29 @@ absl::Status Server::Impl::Wake(base::NodeId node,
   }
   RETURN_IF_ERROR(OpenStore(node));
   forwarder->SetSelf(store->identity().node);
-  RETURN_IF_ERROR(cluster->EnterManaged(*store, peer_address, client_address));
+  RETURN_IF_ERROR(
+      cluster->EnterManaged(*store, {.peer_address = peer_address,
+                                     .client_address = client_address,
+                                     .cluster = cluster_id}));
   return OpenHost();
+}
+
+// A group that is bootstrapped may begin a cluster; who joins one belongs to
+// that of the members there, which may have another id (--recover). And where
+// there is nobody, nothing is made.
+absl::Status Server::Impl::WakeFor(const storage::Group& group, bool joins) {
+  std::string cluster_id;
+  if (joins) {
+    std::vector<std::string> others;
+    for (const storage::GroupMember& member : group.members) {
+      if (member.node != group.self) others.push_back(member.peer_address);
+    }
+    ASSIGN_OR_RETURN(cluster_id, cluster->AskForCluster(others, group.self));
+  }
+  absl::Status awake = Wake(group.self, group.AddressOfSelf(), cluster_id);
+  // Half of a node is worse than none.
+  if (!awake.ok() && store != nullptr) on_fatal(awake);
+  return awake;
 }
 
 void Server::Impl::RunOnGroup(GroupOperation operation, storage::Group group,
@@ -49,12 +70,8 @@ void Server::Impl::RunOnGroup(GroupOperation operation, storage::Group group,
           "is started with --managed"));
     }
     if (!is_open()) {
-      const absl::Status awake = Wake(group.self, group.AddressOfSelf());
-      if (!awake.ok()) {
-        // Half of a node is worse than none.
-        if (store != nullptr) on_fatal(awake);
-        return std::move(done)(awake);
-      }
+      absl::Status awake = WakeFor(group, operation == &cluster::Groups::Join);
+      if (!awake.ok()) return std::move(done)(std::move(awake));
     }
     (cluster->groups().*operation)(std::move(group), std::move(done));
   });

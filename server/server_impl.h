@@ -64,10 +64,13 @@ struct Server::Impl {
   void StartWorkers();
   // Of a managed node: opens what it has, or makes it, as member `node` of its
   // groups (0: as the one that it is), whom others reach at `peer_address`
-  // (empty: where they did). Nothing is done if it is open. FailedPrecondition:
-  // it is another member, or the directory is another's.
-  absl::Status Wake(base::NodeId node, const std::string& peer_address)
-      ABSL_LOCKS_EXCLUDED(wake_mu);
+  // (empty: where they did), in the cluster with that id (empty: by its name).
+  // Nothing is done if it is open. FailedPrecondition: it is another member, or
+  // the directory is another's.
+  absl::Status Wake(base::NodeId node, const std::string& peer_address,
+                    const std::string& cluster_id) ABSL_LOCKS_EXCLUDED(wake_mu);
+  // Because of this group. On the loader.
+  absl::Status WakeFor(const storage::Group& group, bool joins);
   bool is_open() const { return open_host.load() != nullptr; }
   using GroupOperation = void (cluster::Groups::*)(storage::Group,
                                                    service::GroupDone);

@@ -35,7 +35,9 @@ std::string RoleName(multiraft::admin::v1::Role role) {
 
 }  // namespace
 
-ManagedNode::ManagedNode() : options_(TestServer::DefaultOptions()) {
+ManagedNode::ManagedNode(const std::string& listen)
+    : options_(TestServer::DefaultOptions()) {
+  options_.listen = listen;
   options_.managed = true;
   options_.node = base::NodeId{};
   options_.partitions = 0;
@@ -56,6 +58,11 @@ void ManagedNode::Start() {
   // A controller knows its nodes by their addresses.
   options_.listen = server_->client_address();
   options_.peer_listen = server_->peer_address();
+}
+
+std::string ManagedNode::address() const {
+  return absl::StrCat("127.0.0.1:",
+                      options_.listen.substr(options_.listen.rfind(':') + 1));
 }
 
 void ManagedNode::Wipe() {

@@ -26,8 +26,8 @@ namespace tests {
 
 class ManagedNode {
  public:
-  // Starts, with a directory of its own.
-  ManagedNode();
+  // Starts, with a directory of its own, and listens for clients there.
+  explicit ManagedNode(const std::string& listen = "127.0.0.1:0");
 
   void Stop() { server_ = nullptr; }
   // At the same addresses; the process ends if that fails.
@@ -39,9 +39,11 @@ class ManagedNode {
   // Its directory is gone. REQUIRES: it was stopped.
   void Wipe();
   bool has_directory() const;
+  const std::string& data_dir() const { return options_.data_dir; }
 
   const server::Server& server() const { return *server_; }
-  const std::string& address() const { return options_.listen; }
+  // Where clients reach it.
+  std::string address() const;
   const std::string& peer_address() const { return options_.peer_listen; }
 
   // A controller's words.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "multiraft/admin/v1/admin.pb.h"
+#include "server/options.h"
+#include "server/recover.h"
 #include "tests/managed_node.h"
 #include "tests/raw_session.h"
 
@@ -306,6 +309,51 @@ TEST_F(ManagedTest, ObserversAndWitnessesJoinAsSuch) {
   for (const auto& member : status.partitions(0).members()) {
     EXPECT_EQ(member.priority(), member.node().node_id() == 3 ? 0u : 1u);
   }
+}
+
+TEST_F(ManagedTest, WhoIsToJoinNobodyStaysAsItIs) {
+  Add();
+  Add();
+  // Node 1 is in no cluster yet.
+  const grpc::Status status = node(2).Join(GroupOn(1, 2, All(2)));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr(node(1).peer_address()));
+  EXPECT_FALSE(node(2).has_directory());
+  // So it may become another one.
+  ExpectOk(node(2).Bootstrap(GroupOn(1, 1, {&node(2)})));
+  EXPECT_EQ(Increment(node(2), 1), 1);
+}
+
+// A majority is lost for good: what is left is another cluster, with an id of
+// its own, and new nodes join that one.
+TEST_F(ManagedTest, NodesJoinAClusterThatWasRecovered) {
+  Add();
+  Add();
+  Bootstrap(1, 2);
+  EXPECT_EQ(Increment(node(1), 1), 1);
+  node(1).Stop();
+  node(2).Stop();
+  server::Options recover;
+  recover.data_dir = node(1).data_dir();
+  recover.yes = true;
+  std::ostringstream out;
+  ASSERT_OK(server::Recover(recover, out));
+  node(1).Start();
+  EXPECT_EQ(Increment(node(1), 1), 2);
+  Add();
+  ExpectOk(node(3).Join(GroupOn(1, 3, {&node(1), &node(2), &node(3)})));
+  EXPECT_EQ(node(3).Replica(1), "follower 1 3");
+  EXPECT_EQ(node(3).Status().cluster(), node(1).Status().cluster());
+}
+
+// As in a container: where clients reach it, its group's members say.
+TEST_F(ManagedTest, ANodeThatListensEverywhereIsReachedAtItsMembersHost) {
+  nodes_.push_back(std::make_unique<ManagedNode>("0.0.0.0:0"));
+  Bootstrap(1, 1);
+  const auto status = node(1).Status();
+  ASSERT_EQ(status.nodes_size(), 1);
+  EXPECT_EQ(status.nodes(0).api_address(), node(1).address());
+  EXPECT_EQ(status.nodes(0).peer_address(), node(1).peer_address());
 }
 
 // --- Watch ------------------------------------------------------------------

@@ -35,6 +35,9 @@ ClusterSpec SpecOf(const storage::InitialCluster& initial,
   return spec;
 }
 
+// How long those whom a node is to join may take to say what they are.
+constexpr int64_t kAskForNs = 3'000'000'000;
+
 // More than any cluster has partitions; of one whose number nobody knows.
 constexpr uint32_t kRoutesMax = 10'000;
 
@@ -159,13 +162,32 @@ absl::Status ClusterNode::Enter(storage::Store& store,
   return OpenGroups(/*may_begin=*/false);
 }
 
+absl::StatusOr<std::string> ClusterNode::AskForCluster(
+    const std::vector<std::string>& addresses, base::NodeId node) const {
+  const int64_t end_ns = base::SystemClock().MonotonicNanos() + kAskForNs;
+  std::string waits_for;
+  const absl::StatusOr<storage::InitialCluster> found = cluster::AskToJoin(
+      {.addresses = addresses,
+       .cluster_name = options_.cluster_name,
+       .node = node},
+      [&] { return base::SystemClock().MonotonicNanos() >= end_ns; },
+      [&](const std::string& what) { waits_for = what; });
+  if (absl::IsCancelled(found.status())) {
+    return absl::UnavailableError(waits_for);
+  }
+  RETURN_IF_ERROR(found.status());
+  if (found->partitions == 0) return found->id;
+  return absl::FailedPreconditionError(
+      absl::StrCat("no controller manages cluster ", found->id,
+                   ": start this node with --join in the place of --managed"));
+}
+
 absl::Status ClusterNode::EnterManaged(storage::Store& store,
-                                       const std::string& peer_address,
-                                       const std::string& client_address) {
+                                       const ManagedEntry& entry) {
   store_ = &store;
   KnownNode self{.node = store.identity().node,
                  .incarnation = store.identity().incarnation,
-                 .peer_address = peer_address};
+                 .peer_address = entry.peer_address};
   if (store.initial_cluster().has_value()) {
     // Its own word, and nobody else's.
     self.peer_address = store.initial_cluster()->members.front().peer_address;
@@ -173,12 +195,14 @@ absl::Status ClusterNode::EnterManaged(storage::Store& store,
   if (!options_.advertise_peer.empty()) {
     self.peer_address = options_.advertise_peer;
   }
-  self.api_address = options_.advertise_api.empty()
-                         ? ClientAddress(client_address, self.peer_address)
-                         : options_.advertise_api;
+  self.api_address =
+      options_.advertise_api.empty()
+          ? ClientAddress(entry.client_address, self.peer_address)
+          : options_.advertise_api;
   if (!store.initial_cluster().has_value()) {
     RETURN_IF_ERROR(store.SetInitialCluster(
-        {.id = ManagedClusterId(options_.cluster_name),
+        {.id = entry.cluster.empty() ? ManagedClusterId(options_.cluster_name)
+                                     : entry.cluster,
          .members = {{.node = self.node,
                       .incarnation = self.incarnation,
                       .peer_address = self.peer_address,

@@ -77,12 +77,22 @@ class ClusterNode {
   // that is in `store`, which outlives this. REQUIRES: it listens.
   absl::Status Enter(storage::Store& store, const StartHooks& hooks);
 
-  // As Enter, for a node of a managed cluster, where other nodes reach this one
-  // at `peer_address` (empty: where they did before), and clients at
-  // `client_address`, if that is an address.
-  absl::Status EnterManaged(storage::Store& store,
-                            const std::string& peer_address,
-                            const std::string& client_address);
+  // How a node of a managed cluster enters it.
+  struct ManagedEntry {
+    // Where other nodes reach this one; empty: where they did before.
+    std::string peer_address;
+    // Where clients do, if that is an address, and not all of them.
+    std::string client_address;
+    // The cluster's id, if it is known from others (AskForCluster).
+    std::string cluster;
+  };
+  absl::Status EnterManaged(storage::Store& store, const ManagedEntry& entry);
+
+  // The id of the managed cluster of the nodes at `addresses`, which `node` is
+  // to join; asks for a few seconds. Unavailable: nobody answers.
+  // FailedPrecondition: see cluster::AskToJoin; or no controller manages it.
+  absl::StatusOr<std::string> AskForCluster(
+      const std::vector<std::string>& addresses, base::NodeId node) const;
 
   // REQUIRES: it listens.
   partition::Transport& transport();

@@ -325,7 +325,10 @@ void Founder::Asked(const std::shared_ptr<Round>& round) {
   if (known->group != round->group) return Ask(id);
   if (host_->Find(id) != nullptr) {
     // A leader made it meanwhile: somebody has added this node.
-    Complete(*known, absl::OkStatus());
+    const absl::Status forgotten = store_->ForgetGroup(id);
+    Complete(*known, forgotten);
+    base::MutexLock lock(mu_);
+    known_.erase(id);
     return;
   }
   FirstMember self{.node = known->group.self, .role = known->group.role};
