@@ -79,7 +79,7 @@ std::string ToText(const admin::StatusResponse& status) {
   }
   for (const admin::WaitingGroup& waiting : status.waiting()) {
     absl::StrAppend(&text, "partition ", waiting.partition_id(),
-                    " has not begun; it waits for ",
+                    " is not here yet; it waits for ",
                     OneLine(waiting.waits_for()), "\n");
   }
   return text;

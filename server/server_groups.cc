@@ -9,6 +9,12 @@
 #include "server/server_impl.h"
 
 namespace server {
+namespace {
+
+// Between two rounds of those whom a node is to join.
+constexpr uint64_t kAskAgainNs = 100'000'000;
+
+}  // namespace
 
 // It listens on both ports before there is anything: controllers look at that.
 absl::Status Server::Impl::StartManaged() {
@@ -42,39 +48,76 @@ absl::Status Server::Impl::Wake(base::NodeId node,
   return OpenHost();
 }
 
-// A group that is bootstrapped may begin a cluster; who joins one belongs to
-// that of the members there, which may have another id (--recover). And where
-// there is nobody, nothing is made.
-absl::Status Server::Impl::WakeFor(const storage::Group& group, bool joins) {
-  std::string cluster_id;
-  if (joins) {
-    std::vector<std::string> others;
-    for (const storage::GroupMember& member : group.members) {
-      if (member.node != group.self) others.push_back(member.peer_address);
-    }
-    ASSIGN_OR_RETURN(cluster_id, cluster->AskForCluster(others, group.self));
-  }
+absl::Status Server::Impl::WakeFor(const storage::Group& group,
+                                   const std::string& cluster_id) {
   absl::Status awake = Wake(group.self, group.AddressOfSelf(), cluster_id);
   // Half of a node is worse than none.
   if (!awake.ok() && store != nullptr) on_fatal(awake);
   return awake;
 }
 
-void Server::Impl::RunOnGroup(GroupOperation operation, storage::Group group,
-                              service::GroupDone done) {
-  loader->Post([this, operation, group = std::move(group),
+absl::Status Server::Impl::CheckTakesGroups() const {
+  if (in_cluster()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "this node was started alone; one to which a controller gives groups is "
+      "started with --managed");
+}
+
+void Server::Impl::BootstrapGroup(storage::Group group,
+                                  service::GroupDone done) {
+  loader->Post(
+      [this, group = std::move(group), done = std::move(done)]() mutable {
+        absl::Status status = CheckTakesGroups();
+        // It may begin a cluster.
+        if (status.ok() && !is_open()) status = WakeFor(group, "");
+        if (!status.ok()) return std::move(done)(std::move(status));
+        cluster->groups().Bootstrap(std::move(group), std::move(done));
+      });
+}
+
+void Server::Impl::JoinGroup(storage::Group group, service::IsWaiting waits,
+                             service::GroupDone done) {
+  service::IsWaiting goes_on = [this, waits = std::move(waits)] {
+    {
+      base::MutexLock lock(wake_mu);
+      if (stopping) return false;
+    }
+    return waits();
+  };
+  loader->Post([this, group = std::move(group), goes_on = std::move(goes_on),
                 done = std::move(done)]() mutable {
-    if (!in_cluster()) {
-      return std::move(done)(absl::FailedPreconditionError(
-          "this node was started alone; one to which a controller gives groups "
-          "is started with --managed"));
-    }
-    if (!is_open()) {
-      absl::Status awake = WakeFor(group, operation == &cluster::Groups::Join);
-      if (!awake.ok()) return std::move(done)(std::move(awake));
-    }
-    (cluster->groups().*operation)(std::move(group), std::move(done));
+    TryToJoin(std::move(group), std::move(goes_on), std::move(done));
   });
+}
+
+// Who joins a group belongs to the cluster of its members, which may have
+// another id than the name says (--recover). And where there is nobody, nothing
+// is made.
+void Server::Impl::TryToJoin(storage::Group group, service::IsWaiting goes_on,
+                             service::GroupDone done) {
+  absl::Status status = CheckTakesGroups();
+  if (status.ok() && !is_open()) {
+    std::vector<std::string> others;
+    for (const storage::GroupMember& member : group.members) {
+      if (member.node != group.self) others.push_back(member.peer_address);
+    }
+    const absl::StatusOr<std::string> found =
+        cluster->AskForCluster(others, group.self);
+    if (absl::IsUnavailable(found.status()) && goes_on()) {
+      cluster->groups().SetJoining(group.id,
+                                   std::string(found.status().message()));
+      // Others may ask for something meanwhile.
+      return loader->PostAfter(kAskAgainNs, [this, group = std::move(group),
+                                             goes_on = std::move(goes_on),
+                                             done = std::move(done)]() mutable {
+        TryToJoin(std::move(group), std::move(goes_on), std::move(done));
+      });
+    }
+    cluster->groups().SetJoining(group.id, "");
+    status = found.ok() ? WakeFor(group, *found) : found.status();
+  }
+  if (!status.ok()) return std::move(done)(std::move(status));
+  cluster->groups().Join(std::move(group), std::move(goes_on), std::move(done));
 }
 
 void Server::Impl::LeaveGroup(base::PartitionId id, service::GroupDone done) {
@@ -92,13 +135,12 @@ void Server::Impl::LeaveGroup(base::PartitionId id, service::GroupDone done) {
 service::NodeService::Groups Server::Impl::MakeGroups() {
   return {.bootstrap =
               [this](storage::Group group, service::GroupDone done) {
-                RunOnGroup(&cluster::Groups::Bootstrap, std::move(group),
-                           std::move(done));
+                BootstrapGroup(std::move(group), std::move(done));
               },
           .join =
-              [this](storage::Group group, service::GroupDone done) {
-                RunOnGroup(&cluster::Groups::Join, std::move(group),
-                           std::move(done));
+              [this](storage::Group group, service::IsWaiting waits,
+                     service::GroupDone done) {
+                JoinGroup(std::move(group), std::move(waits), std::move(done));
               },
           .leave =
               [this](base::PartitionId id, service::GroupDone done) {

@@ -69,13 +69,17 @@ struct Server::Impl {
   // the directory is another's.
   absl::Status Wake(base::NodeId node, const std::string& peer_address,
                     const std::string& cluster_id) ABSL_LOCKS_EXCLUDED(wake_mu);
-  // Because of this group. On the loader.
-  absl::Status WakeFor(const storage::Group& group, bool joins);
+  // As Wake, because of this group, in the cluster with that id. On the loader.
+  absl::Status WakeFor(const storage::Group& group,
+                       const std::string& cluster_id);
   bool is_open() const { return open_host.load() != nullptr; }
-  using GroupOperation = void (cluster::Groups::*)(storage::Group,
-                                                   service::GroupDone);
-  void RunOnGroup(GroupOperation operation, storage::Group group,
-                  service::GroupDone done);
+  absl::Status CheckTakesGroups() const;
+  void BootstrapGroup(storage::Group group, service::GroupDone done);
+  void JoinGroup(storage::Group group, service::IsWaiting waits,
+                 service::GroupDone done);
+  // On the loader, again and again until its members are found.
+  void TryToJoin(storage::Group group, service::IsWaiting goes_on,
+                 service::GroupDone done);
   void LeaveGroup(base::PartitionId id, service::GroupDone done);
   service::NodeService::Groups MakeGroups();
   // Of a cluster: the services that other nodes call, and what they pass on.

@@ -172,6 +172,7 @@ void Server::Impl::Describe(
     response.set_node_id(options.node.value());
     response.set_mode(options.managed ? storage::kManagedMode
                                       : storage::kStaticMode);
+    if (in_cluster()) cluster->DescribeWaiting(response);
     return;
   }
   response.set_node_id(store->identity().node.value());
@@ -179,7 +180,10 @@ void Server::Impl::Describe(
   DescribeDisk(*response.mutable_disk());
   response.set_incarnation(store->identity().incarnation);
   response.set_partition_count(store->identity().partitions);
-  if (in_cluster()) cluster->Describe(response);
+  if (in_cluster()) {
+    cluster->DescribeWaiting(response);
+    cluster->Describe(response);
+  }
 }
 
 void Server::Impl::DescribeDisk(

@@ -87,7 +87,13 @@ grpc::Status ManagedNode::Bootstrap(const GroupConfig& group) const {
 }
 
 grpc::Status ManagedNode::Join(const GroupConfig& group) const {
+  return JoinWithin(std::chrono::seconds(60), group);
+}
+
+grpc::Status ManagedNode::JoinWithin(std::chrono::seconds timeout,
+                                     const GroupConfig& group) const {
   Call call;
+  call->set_deadline(std::chrono::system_clock::now() + timeout);
   v1::JoinRequest request;
   *request.mutable_group() = group;
   v1::JoinResponse response;

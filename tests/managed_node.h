@@ -7,6 +7,7 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/sync_stream.h>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -50,6 +51,8 @@ class ManagedNode {
   using GroupConfig = atomix::multiraft::v1::GroupConfig;
   grpc::Status Bootstrap(const GroupConfig& group) const;
   grpc::Status Join(const GroupConfig& group) const;
+  grpc::Status JoinWithin(std::chrono::seconds timeout,
+                          const GroupConfig& group) const;
   grpc::Status Leave(uint32_t group_id) const;
 
   multiraft::admin::v1::StatusResponse Status() const;

@@ -1,10 +1,12 @@
 // Nodes that a controller manages: the test is the controller.
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -315,13 +317,46 @@ TEST_F(ManagedTest, WhoIsToJoinNobodyStaysAsItIs) {
   Add();
   Add();
   // Node 1 is in no cluster yet.
-  const grpc::Status status = node(2).Join(GroupOn(1, 2, All(2)));
+  const grpc::Status status =
+      node(2).JoinWithin(std::chrono::seconds(2), GroupOn(1, 2, All(2)));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(status.error_message(), HasSubstr(node(1).peer_address()));
   EXPECT_FALSE(node(2).has_directory());
   // So it may become another one.
   ExpectOk(node(2).Bootstrap(GroupOn(1, 1, {&node(2)})));
   EXPECT_EQ(Increment(node(2), 1), 1);
+}
+
+// Who joins may come before the others are there, as containers do.
+TEST_F(ManagedTest, AJoinGoesOnAsLongAsItsCallerWaits) {
+  for (int i = 0; i < 4; ++i) Add();
+  const auto waits_for = [&](const std::string& what) {
+    return WaitUntil([&] {
+      const auto status = node(4).Status();
+      return status.waiting_size() == 1 &&
+             status.waiting(0).partition_id() == 1 &&
+             status.waiting(0).waits_for().find(what) != std::string::npos;
+    });
+  };
+  std::thread joining([&] { ExpectOk(node(4).Join(GroupOn(1, 4, All(4)))); });
+  EXPECT_TRUE(waits_for("nobody answers"));
+  EXPECT_FALSE(node(4).has_directory());
+  Bootstrap(1, 3);
+  joining.join();
+  EXPECT_EQ(node(4).Status().waiting_size(), 0);
+
+  // And so when nobody leads the group any more.
+  ExpectOk(node(4).Leave(1));
+  node(2).Stop();
+  node(3).Stop();
+  EXPECT_TRUE(
+      WaitUntil([&] { return node(1).Replica(1).rfind("leader", 0) != 0; }));
+  joining = std::thread([&] { ExpectOk(node(4).Join(GroupOn(1, 4, All(4)))); });
+  EXPECT_TRUE(waits_for("nobody is known to lead the group"));
+  node(3).Start();
+  joining.join();
+  EXPECT_EQ(node(4).Status().waiting_size(), 0);
+  EXPECT_NE(node(4).Replica(1), "");
 }
 
 // A majority is lost for good: what is left is another cluster, with an id of

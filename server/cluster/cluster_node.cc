@@ -35,9 +35,6 @@ ClusterSpec SpecOf(const storage::InitialCluster& initial,
   return spec;
 }
 
-// How long those whom a node is to join may take to say what they are.
-constexpr int64_t kAskForNs = 3'000'000'000;
-
 // More than any cluster has partitions; of one whose number nobody knows.
 constexpr uint32_t kRoutesMax = 10'000;
 
@@ -164,13 +161,12 @@ absl::Status ClusterNode::Enter(storage::Store& store,
 
 absl::StatusOr<std::string> ClusterNode::AskForCluster(
     const std::vector<std::string>& addresses, base::NodeId node) const {
-  const int64_t end_ns = base::SystemClock().MonotonicNanos() + kAskForNs;
   std::string waits_for;
   const absl::StatusOr<storage::InitialCluster> found = cluster::AskToJoin(
       {.addresses = addresses,
        .cluster_name = options_.cluster_name,
        .node = node},
-      [&] { return base::SystemClock().MonotonicNanos() >= end_ns; },
+      [&] { return !waits_for.empty(); },
       [&](const std::string& what) { waits_for = what; });
   if (absl::IsCancelled(found.status())) {
     return absl::UnavailableError(waits_for);
@@ -425,6 +421,15 @@ void ClusterNode::Stop() {
 
 // --- For people -------------------------------------------------------------
 
+void ClusterNode::DescribeWaiting(
+    ::multiraft::admin::v1::StatusResponse& response) const {
+  for (const auto& [id, waits_for] : groups_.waiting()) {
+    auto& waiting = *response.add_waiting();
+    waiting.set_partition_id(id.value());
+    waiting.set_waits_for(waits_for);
+  }
+}
+
 void ClusterNode::Describe(
     ::multiraft::admin::v1::StatusResponse& response) const {
   if (store_ == nullptr || !store_->initial_cluster().has_value()) return;
@@ -432,11 +437,6 @@ void ClusterNode::Describe(
   response.set_partition_count(options_.managed
                                    ? routes_.Highest().value()
                                    : store_->initial_cluster()->partitions);
-  for (const auto& [id, waits_for] : groups_.founder().waiting()) {
-    auto& waiting = *response.add_waiting();
-    waiting.set_partition_id(id.value());
-    waiting.set_waits_for(waits_for);
-  }
   for (const NodeBook::Heard& heard : book_->All()) {
     auto& one = *response.add_nodes();
     one.set_node_id(heard.node.node.value());

@@ -89,7 +89,7 @@ class ClusterNode {
   absl::Status EnterManaged(storage::Store& store, const ManagedEntry& entry);
 
   // The id of the managed cluster of the nodes at `addresses`, which `node` is
-  // to join; asks for a few seconds. Unavailable: nobody answers.
+  // to join; asks each once. Unavailable: none answers, or has begun.
   // FailedPrecondition: see cluster::AskToJoin; or no controller manages it.
   absl::StatusOr<std::string> AskForCluster(
       const std::vector<std::string>& addresses, base::NodeId node) const;
@@ -113,7 +113,8 @@ class ClusterNode {
   // Who leads what, as far as is known. Lives as long as this.
   transport::Routes& routes() { return routes_; }
 
-  // What controllers may do. REQUIRES, on the loader: begun.
+  // What controllers may do. REQUIRES, on the loader: begun, unless it says
+  // that it is thread-safe.
   Groups& groups() { return groups_; }
 
   // Every partition of the cluster is here, or somebody is known to lead it.
@@ -128,7 +129,10 @@ class ClusterNode {
   // An operator wants it to be led here. Thread-safe.
   void KeepLeading(base::PartitionId partition);
 
-  // What is known of nodes and connections. Thread-safe.
+  // Which groups have not begun here or are not joined yet, and why.
+  // Thread-safe.
+  void DescribeWaiting(multiraft::admin::v1::StatusResponse& response) const;
+  // What is known of nodes and connections. Thread-safe, once entered.
   void Describe(multiraft::admin::v1::StatusResponse& response) const;
 
   // Leads nothing new, and gives away what is led here, for so long at most.

@@ -62,7 +62,26 @@ void Groups::Bootstrap(storage::Group group, Done done) {
 
 // --- Join -------------------------------------------------------------------
 
-void Groups::Join(storage::Group group, Done done) {
+void Groups::SetJoining(base::PartitionId id, std::string waits_for) {
+  base::MutexLock lock(mu_);
+  if (waits_for.empty()) {
+    joining_.erase(id);
+  } else {
+    joining_[id] = std::move(waits_for);
+  }
+}
+
+std::map<base::PartitionId, std::string> Groups::waiting() const {
+  std::map<base::PartitionId, std::string> all = founder_.waiting();
+  base::MutexLock lock(mu_);
+  for (const auto& [id, waits_for] : joining_) {
+    all[id] = absl::StrCat("a leader that adds this node: ", waits_for);
+  }
+  return all;
+}
+
+void Groups::Join(storage::Group group, std::function<bool()> is_wanted,
+                  Done done) {
   if (group.self != self_) {
     return std::move(done)(absl::FailedPreconditionError(absl::StrCat(
         "this node is member ", self_.value(),
@@ -73,7 +92,11 @@ void Groups::Join(storage::Group group, Done done) {
       !forgotten.ok()) {
     return std::move(done)(forgotten.status());
   }
-  MemberGoal goal{.steps = StepsOfJoin(group)};
+  MemberGoal goal{.steps = StepsOfJoin(group),
+                  .is_wanted = std::move(is_wanted),
+                  .on_wait = [this, id = group.id](const std::string& what) {
+                    SetJoining(id, what);
+                  }};
   if (const auto route = routes_.Find(group.id)) {
     goal.addresses.push_back(route->peer_address);
   }
@@ -86,6 +109,7 @@ void Groups::Join(storage::Group group, Done done) {
   Pursue(std::move(goal), calls_, loader_,
          [this, id = group.id,
           done = std::move(done)](absl::Status status) mutable {
+           SetJoining(id, "");
            if (!status.ok()) return std::move(done)(std::move(status));
            Await(id, /*is_here=*/true,
                  base::SystemClock().MonotonicNanos() + kAwaitNs,

@@ -7,14 +7,17 @@
 #define SERVER_CLUSTER_GROUPS_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/ids.h"
+#include "base/mutex.h"
 #include "partition/executor.h"
 #include "partition/host.h"
 #include "raft/configuration.h"
@@ -33,7 +36,6 @@ class Groups {
 
   // Answers the other nodes, on the peer port, from the beginning.
   Founder& founder() { return founder_; }
-  const Founder& founder() const { return founder_; }
 
   // As Founder::Open and Founder::Begin.
   absl::StatusOr<std::map<base::PartitionId, raft::Configuration>> Open(
@@ -46,10 +48,19 @@ class Groups {
   void Bootstrap(storage::Group group, Done done);
 
   // Has the leader of a group that exists, which it looks for at the other
-  // members, make this node a member; OK when that is so, and the replica has
-  // caught up (an observer's: is here). FailedPrecondition: they refuse, or
-  // this node is another member.
-  void Join(storage::Group group, Done done);
+  // members as long as it `is_wanted` (asked on any thread), make this node a
+  // member; OK when that is so, and the replica has caught up (an observer's:
+  // is here). FailedPrecondition: they refuse, or this node is another member.
+  void Join(storage::Group group, std::function<bool()> is_wanted, Done done);
+
+  // A group that this node is to join waits for that; empty: for nothing more.
+  // Thread-safe.
+  void SetJoining(base::PartitionId id, std::string waits_for)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // For people: groups that have not begun here, or that this node has not
+  // joined yet, and what they wait for. Thread-safe.
+  std::map<base::PartitionId, std::string> waiting() const
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Has this node's replica removed from the group; OK when the others go on
   // without it, and its data here is going. Also if it left before.
@@ -74,6 +85,9 @@ class Groups {
   base::NodeId self_;                // Once open.
   storage::Store* store_ = nullptr;  // Once open.
   partition::Host* host_ = nullptr;  // Once begun.
+
+  mutable base::Mutex mu_;
+  std::map<base::PartitionId, std::string> joining_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace server::cluster

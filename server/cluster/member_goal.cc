@@ -38,6 +38,11 @@ class Pursuit : public std::enable_shared_from_this<Pursuit> {
   }
 
  private:
+  bool GoesOn() const {
+    return goal_.is_wanted != nullptr ? goal_.is_wanted()
+                                      : waited_ns_ < goal_.give_up_ns;
+  }
+
   void Answered(const absl::Status& status) {
     if (status.ok()) {
       ++step_;
@@ -50,10 +55,10 @@ class Pursuit : public std::enable_shared_from_this<Pursuit> {
                     goal_.addresses[address_], ": ", status.message());
     if (++address_ < goal_.addresses.size()) return Next();
     address_ = 0;
-    if (waited_ns_ >= goal_.give_up_ns) {
-      return std::move(done_)(absl::UnavailableError(
-          absl::StrCat("nobody is known to lead the group: ", problems_)));
-    }
+    const std::string waits_for =
+        absl::StrCat("nobody is known to lead the group: ", problems_);
+    if (!GoesOn()) return std::move(done_)(absl::UnavailableError(waits_for));
+    if (goal_.on_wait != nullptr) goal_.on_wait(waits_for);
     problems_.clear();
     waited_ns_ += goal_.again_ns;
     timer_.PostAfter(goal_.again_ns,

@@ -9,6 +9,7 @@
 #define SERVER_CLUSTER_MEMBER_GOAL_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,13 @@ struct MemberGoal {
   std::vector<std::string> addresses;
 
   // Between two rounds of all of them, and how long to go on while nobody leads
-  // it.
+  // it: so long, or, if there is somebody to ask, until that says no. It is
+  // asked before each round, on any thread.
   uint64_t again_ns = 200'000'000;
   uint64_t give_up_ns = 10'000'000'000;
+  std::function<bool()> is_wanted = nullptr;
+  // Told of each round in vain what is waited for, on any thread. May be null.
+  std::function<void(const std::string&)> on_wait = nullptr;
   // One step may copy a whole state.
   uint64_t step_timeout_ns = 600'000'000'000;
 };

@@ -143,6 +143,27 @@ TEST_F(MemberGoalTest, NobodyIsLookedForForEver) {
       HasSubstr(follower.address() + ": this node does not lead partition 3"));
 }
 
+TEST_F(MemberGoalTest, ItIsLookedForAsLongAsSomebodyWantsIt) {
+  Node node(std::vector<grpc::Status>(10, kElsewhere));
+  MemberGoal goal = GoalFor({node.address()});
+  goal.give_up_ns = 0;
+  std::string waits_for;
+  goal.is_wanted = [] { return true; };
+  goal.on_wait = [&](const std::string& what) { waits_for = what; };
+  EXPECT_OK(Run(goal));
+  EXPECT_EQ(waits_for,
+            absl::StrCat("nobody is known to lead the group: ", node.address(),
+                         ": this node does not lead partition 3"));
+}
+
+TEST_F(MemberGoalTest, NobodyIsLookedForThatNobodyWants) {
+  Node node(std::vector<grpc::Status>(1000, kElsewhere));
+  MemberGoal goal = GoalFor({node.address()});
+  goal.is_wanted = [rounds = 0]() mutable { return ++rounds < 3; };
+  EXPECT_THAT(Run(std::move(goal)), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(node.asked(), ElementsAre(1, 1, 1));
+}
+
 TEST_F(MemberGoalTest, WhoStopsHearsNothingMore) {
   calls_.Stop();
   MemberGoal goal = GoalFor({"127.0.0.1:1"});

@@ -1,6 +1,9 @@
 #include "server/service/node_service.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -105,6 +108,25 @@ class Answer {
 GroupDone AnswerWith(const std::shared_ptr<UnaryCall>& call) {
   return [answer = Answer(call)](absl::Status status) mutable {
     std::move(answer).Complete(std::move(status));
+  };
+}
+
+// The last moments of a deadline are for the answer's way.
+constexpr auto kWayBack = std::chrono::milliseconds(200);
+
+IsWaiting WatchCaller(UnaryCall& call) {
+  auto has_left = std::make_shared<std::atomic<bool>>(false);
+  call.OnCancelled([has_left] { has_left->store(true); });
+  const auto now = std::chrono::system_clock::now();
+  const auto deadline = call.context().deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) {
+    return [has_left] { return !has_left->load(); };
+  }
+  const auto until =
+      deadline - std::min<std::chrono::system_clock::duration>(
+                     kWayBack, std::max(deadline - now, {}) / 10);
+  return [has_left, until] {
+    return !has_left->load() && std::chrono::system_clock::now() < until;
   };
 }
 
@@ -219,7 +241,7 @@ void NodeService::Join(const std::shared_ptr<UnaryCall>& call,
         "group.members", "there is nobody to join beside the local member"));
   }
   if (!Enter(call, "Join", group->id)) return;
-  groups_.join(*std::move(group), AnswerWith(call));
+  groups_.join(*std::move(group), WatchCaller(*call), AnswerWith(call));
 }
 
 void NodeService::Leave(const std::shared_ptr<UnaryCall>& call,

@@ -25,12 +25,16 @@ namespace server::service {
 // How it ended, once, on any thread; dropped: the node stops.
 using GroupDone = absl::AnyInvocable<void(absl::Status) &&>;
 
+// Whether who asked still waits, and long enough for an answer to arrive; one
+// that set no deadline does until it leaves. Thread-safe.
+using IsWaiting = std::function<bool()>;
+
 class NodeService : public RawService {
  public:
   // What the node does. Called on any thread; must not block.
   struct Groups {
     std::function<void(storage::Group, GroupDone)> bootstrap;
-    std::function<void(storage::Group, GroupDone)> join;
+    std::function<void(storage::Group, IsWaiting, GroupDone)> join;
     std::function<void(base::PartitionId, GroupDone)> leave;
   };
 

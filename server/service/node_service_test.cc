@@ -69,6 +69,7 @@ struct Asked {
   std::string what;
   storage::Group group;
   GroupDone done;
+  IsWaiting waits = nullptr;  // Of a join.
 };
 
 class NodeServiceTest : public ::testing::Test {
@@ -82,19 +83,21 @@ class NodeServiceTest : public ::testing::Test {
                    return std::vector<std::shared_ptr<partition::Partition>>();
                  }},
             authorizer_, timer_, base::SystemClock()),
-        service_({.bootstrap =
-                      [this](storage::Group group, GroupDone done) {
-                        Ask({"bootstrap", std::move(group), std::move(done)});
-                      },
-                  .join =
-                      [this](storage::Group group, GroupDone done) {
-                        Ask({"join", std::move(group), std::move(done)});
-                      },
-                  .leave =
-                      [this](base::PartitionId id, GroupDone done) {
-                        Ask({"leave", {.id = id}, std::move(done)});
-                      }},
-                 events_, gateway_) {
+        service_(
+            {.bootstrap =
+                 [this](storage::Group group, GroupDone done) {
+                   Ask({"bootstrap", std::move(group), std::move(done)});
+                 },
+             .join =
+                 [this](storage::Group group, IsWaiting waits, GroupDone done) {
+                   Ask({"join", std::move(group), std::move(done),
+                        std::move(waits)});
+                 },
+             .leave =
+                 [this](base::PartitionId id, GroupDone done) {
+                   Ask({"leave", {.id = id}, std::move(done)});
+                 }},
+            events_, gateway_) {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
@@ -263,6 +266,51 @@ TEST_F(NodeServiceTest, WhatTheNodeAnswersIsTheStatus) {
   });
   EXPECT_EQ(Join(Group()).error_code(), grpc::StatusCode::UNAVAILABLE);
   stopping.join();
+}
+
+// What it waits for it can be told only before its deadline.
+TEST_F(NodeServiceTest, AJoinIsWaitedForUntilItsCallerLeaves) {
+  {
+    base::MutexLock lock(mu_);
+    answer_.reset();
+  }
+  const auto last = [this]() -> Asked& {
+    EXPECT_TRUE(base::WaitUntil([this] {
+      base::MutexLock lock(mu_);
+      return !asked_.empty();
+    }));
+    base::MutexLock lock(mu_);
+    return asked_.back();
+  };
+  v1::JoinRequest request;
+  *request.mutable_group() = Group();
+  {
+    grpc::ClientContext context;
+    std::thread calling([&] {
+      v1::JoinResponse response;
+      EXPECT_EQ(stub_->Join(&context, request, &response).error_code(),
+                grpc::StatusCode::CANCELLED);
+    });
+    Asked& asked = last();
+    EXPECT_TRUE(asked.waits());
+    context.TryCancel();
+    calling.join();
+    EXPECT_TRUE(base::WaitUntil([&] { return !asked.waits(); }));
+    base::MutexLock lock(mu_);
+    asked_.clear();
+  }
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::seconds(2));
+  std::thread calling([&] {
+    v1::JoinResponse response;
+    EXPECT_EQ(stub_->Join(&context, request, &response).error_message(),
+              "nobody leads");
+  });
+  Asked& asked = last();
+  EXPECT_TRUE(base::WaitUntil([&] { return !asked.waits(); }));
+  std::move(asked.done)(absl::UnavailableError("nobody leads"));
+  calling.join();
 }
 
 TEST_F(NodeServiceTest, EachBadRequestNamesItsField) {
