@@ -66,6 +66,7 @@ class Driver : public Partition {
   void Step(std::vector<raft::Message> messages) override;
   void StepImage(ImageMessage message) override;
   void StepNote(Note note) override;
+  void HearOf(raft::ReplicaId leader) override;
   void Propose(CommandRequest request,
                Completion<session::Applied> completion) override;
   StreamId OpenStream(CommandRequest request,

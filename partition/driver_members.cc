@@ -24,6 +24,10 @@ void Driver::ChangeMembers(MemberChange change, MembersDone done) {
   });
 }
 
+void Driver::HearOf(raft::ReplicaId leader) {
+  Post([this, leader] { core_->HearOf(leader); });
+}
+
 void Driver::TickMembers() {
   member_changes_.Tick(*core_);
   if (member_changes_.log_must_grow()) ProposeTickNow();

@@ -266,6 +266,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
   virtual void StepImage(ImageMessage message) = 0;
   virtual void StepNote(Note note) = 0;
 
+  // Its node hears that `leader` leads, which is no member that this replica
+  // knows: it is asked whether this replica is one still, as long as no other
+  // leader is heard from (raft::Raft::HearOf). The transport knows where it is.
+  virtual void HearOf(raft::ReplicaId leader) = 0;
+
   // Proposes a command and completes when it was applied and answered, which
   // for a waiting command may be hours later. Sending the same key again
   // replaces the waiting caller (it gets Aborted).

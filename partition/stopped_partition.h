@@ -26,6 +26,7 @@ class StoppedPartition : public Partition {
   void Step(std::vector<raft::Message>) override {}
   void StepImage(ImageMessage) override {}
   void StepNote(Note) override {}
+  void HearOf(raft::ReplicaId) override {}
   void Propose(CommandRequest request,
                Completion<session::Applied> completion) override;
   StreamId OpenStream(CommandRequest request,

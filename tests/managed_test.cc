@@ -359,6 +359,30 @@ TEST_F(ManagedTest, AJoinGoesOnAsLongAsItsCallerWaits) {
   EXPECT_NE(node(4).Replica(1), "");
 }
 
+// All whom it could ask were removed like itself while its node was down; the
+// leaders' nodes tell who leads.
+TEST_F(ThreeManagedNodes, WhoWasRemovedHearsItFromStrangers) {
+  Bootstrap(1, 3);
+  EXPECT_EQ(Increment(node(1), 1), 1);
+  node(3).Stop();
+  for (uint32_t i : {4, 5, 6}) {
+    Add();
+    ExpectOk(node(i).Join(GroupOn(1, i, All(i))));
+  }
+  {
+    client::Connection connection({.server = node(4).address()});
+    multiraft::admin::v1::ChangeMembersRequest remove;
+    remove.set_partition_id(1);
+    remove.mutable_remove()->set_node_id(3);
+    ASSERT_OK(client::ChangeMembers(connection, remove).status());
+  }
+  for (uint32_t i : {1, 2}) ExpectOk(node(i).Leave(1));
+  node(3).Start();
+  EXPECT_TRUE(WaitUntil([&] { return node(3).Replica(1).empty(); },
+                        {.timeout_ns = 30'000'000'000}));
+  EXPECT_EQ(Increment(node(3), 1), 2);
+}
+
 // A majority is lost for good: what is left is another cluster, with an id of
 // its own, and new nodes join that one.
 TEST_F(ManagedTest, NodesJoinAClusterThatWasRecovered) {

@@ -13,6 +13,7 @@
 #include "server/cluster/initial_partitions.h"
 #include "server/cluster/join.h"
 #include "server/cluster/moved_members.h"
+#include "server/cluster/newcomer.h"
 #include "server/transport/counters.h"
 
 namespace server::cluster {
@@ -256,17 +257,32 @@ void ClusterNode::Begin(partition::Host& host, OnConnection on_connection) {
   transport_->Start({.receiver = host,
                      .on_unknown =
                          [this](const transport::UnknownReplica& replica) {
-                           if (!replica.from_leader) return;
-                           host_->Create(replica.partition, replica.to,
-                                         nullptr);
+                           MeetUnknown(replica);
                          },
                      .address = book_->self().peer_address,
                      .self = {.cluster = store_->initial_cluster()->id,
                               .node = book_->self().node,
                               .incarnation = book_->self().incarnation},
                      .routes = &routes_,
+                     .on_stranger_leads =
+                         [this](base::PartitionId id, raft::ReplicaId leader) {
+                           const auto here = host_->Find(id);
+                           if (here != nullptr) here->HearOf(leader);
+                         },
                      .on_connection = std::move(on_connection)});
   groups_.Begin(host);
+}
+
+void ClusterNode::MeetUnknown(const transport::UnknownReplica& replica) {
+  const auto here = host_->Find(replica.partition);
+  switch (JudgeNewcomer(replica, here != nullptr, routes_)) {
+    case Newcomer::kIgnored:
+      return;
+    case Newcomer::kMade:
+      return host_->Create(replica.partition, replica.to, nullptr);
+    case Newcomer::kAsked:
+      return here->HearOf(replica.from);
+  }
 }
 
 // --- Whom it knows ----------------------------------------------------------

@@ -145,6 +145,8 @@ class ClusterNode {
  private:
   class IntroduceDoor;
 
+  // See newcomer.h.
+  void MeetUnknown(const transport::UnknownReplica& replica);
   // Knows of itself and of the others from now on, and answers them.
   void GetAcquainted(const ClusterSpec& spec, KnownNode self);
   // This node, as others are to know it.

@@ -97,6 +97,8 @@ class GrpcTransport::Impl final
   bool Pass(Members::Verdict verdict);
   void DeliverMessages(const Remote& sender, v1::Frame& frame)
       ABSL_LOCKS_EXCLUDED(mu_);
+  void DeliverRoutes(const Remote& sender, const v1::Frame& frame)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // What a frame carries beside Raft's messages: one of it.
   template <class Proto, class Message>
   void DeliverOne(const Remote& sender, const Proto& proto,
@@ -426,13 +428,34 @@ void GrpcTransport::Impl::Deliver(const Remote& sender, v1::Frame& frame) {
   if (frame.images_size() != 0) DeliverImages(sender, frame);
   if (frame.notes_size() != 0) DeliverNotes(sender, frame);
   if (frame.routes_size() != 0) {
-    Routes* routes = nullptr;
-    {
-      base::MutexLock lock(mu_);
-      if (running()) routes = sink_->routes;
-    }
-    if (routes != nullptr) routes->Learn(frame, sender.node);
+    DeliverRoutes(sender, frame);
   }
+}
+
+void GrpcTransport::Impl::DeliverRoutes(const Remote& sender,
+                                        const v1::Frame& frame) {
+  std::vector<std::pair<base::PartitionId, raft::ReplicaId>> strangers;
+  const std::function<void(base::PartitionId, raft::ReplicaId)>* tell = nullptr;
+  Routes* routes = nullptr;
+  {
+    base::MutexLock lock(mu_);
+    if (!running()) return;
+    routes = sink_->routes;
+    tell = &sink_->on_stranger_leads;
+    for (const v1::Route& route : frame.routes()) {
+      // Who leads elsewhere is for that node to say.
+      if (route.leader() == 0 || route.node() != sender.node.value()) continue;
+      const base::PartitionId partition(route.partition());
+      const raft::ReplicaId leader(route.leader());
+      if (members_.Meet(partition, leader, sender)) {
+        strangers.emplace_back(partition, leader);
+      }
+    }
+  }
+  // Stop waits until we are back, so both live.
+  if (routes != nullptr) routes->Learn(frame, sender.node);
+  if (*tell == nullptr) return;
+  for (const auto& [partition, leader] : strangers) (*tell)(partition, leader);
 }
 
 bool GrpcTransport::Impl::Pass(Members::Verdict verdict) {
@@ -485,7 +508,9 @@ void GrpcTransport::Impl::DeliverMessages(const Remote& sender,
                            .to = message.to,
                            .from = message.from,
                            .sender = sender,
-                           .from_leader = partition::IsOfLeader(message)});
+                           .from_leader = partition::IsOfLeader(message),
+                           .from_member = members_.IsFromMember(
+                               partition, message.from, sender)});
       }
       if (Pass(verdict)) taken[partition].push_back(std::move(message));
     }

@@ -42,6 +42,9 @@ struct UnknownReplica {
   Remote sender;
   // Only a leader sends such a message: somebody has made `to` a member.
   bool from_leader = false;
+  // Another replica of the partition is here, and has `from` as a member that
+  // lives there (Members::IsFromMember).
+  bool from_member = false;
 };
 
 // For people: how a peer is reached.
@@ -76,6 +79,10 @@ class GrpcTransport final : public partition::Transport {
     // Learns what others tell, and what it knows of this node's own leaders is
     // told to each. May be null; else lives as long as the transport.
     Routes* routes = nullptr;
+    // A node says that it leads a partition that is here, with a replica that
+    // is no member of it, as far as that one knows: now it can be sent to.
+    // Called from gRPC's threads; must not block. May be null.
+    std::function<void(base::PartitionId, raft::ReplicaId)> on_stranger_leads;
     // A stream to `address` opened, the control stream or that for images; or
     // it broke, or cannot be opened for a new reason. From gRPC's threads; must
     // not block. May be null.

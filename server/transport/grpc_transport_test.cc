@@ -137,6 +137,11 @@ class Node {
          .address = address_,
          .self = self_,
          .routes = &routes_,
+         .on_stranger_leads =
+             [this](PartitionId partition, ReplicaId leader) {
+               base::MutexLock lock(mu_);
+               strangers_.emplace_back(partition, leader);
+             },
          .on_connection =
              [this](const std::string& address, bool images, bool established) {
                base::MutexLock lock(mu_);
@@ -190,6 +195,11 @@ class Node {
     base::MutexLock lock(mu_);
     return unknown_;
   }
+  // Who leads without being a member here.
+  std::vector<std::pair<PartitionId, ReplicaId>> strangers() {
+    base::MutexLock lock(mu_);
+    return strangers_;
+  }
   const std::string& address() const { return address_; }
   // As those who watch are told of them.
   std::vector<std::string> connections() {
@@ -227,6 +237,8 @@ class Node {
 
   base::Mutex mu_;
   std::vector<UnknownReplica> unknown_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::pair<PartitionId, ReplicaId>> strangers_
+      ABSL_GUARDED_BY(mu_);
   std::vector<std::string> connections_ ABSL_GUARDED_BY(mu_);
 };
 
@@ -526,6 +538,30 @@ TEST(GrpcTransportTest, WhoLeadsIsToldToAllNodes) {
   a.transport().Announce(a.RouteHere(PartitionId{5}));
   EXPECT_TRUE(
       WaitUntil([&] { return b.routes().Find(PartitionId{5}).has_value(); }));
+}
+
+TEST(GrpcTransportTest, ALeaderThatIsNoMemberIsToldOfAndCanBeAsked) {
+  Node a(1), b(2);
+  a.transport().SetNodes({a.remote(), b.remote()});
+  // Replica 5 of partition 4, and its node says that it is led by 9 there.
+  b.transport().SetMembers(PartitionId{4}, ReplicaId{5}, {b.member(5)});
+  a.transport().SetMembers(PartitionId{4}, ReplicaId{9}, {a.member(9)});
+  Route route = a.RouteHere(PartitionId{4});
+  route.leader = ReplicaId{9};
+  StartAll({&a, &b});
+  a.transport().Announce(route);
+  a.routes().Learn(route);
+  ASSERT_TRUE(WaitUntil([&] {
+    a.transport().Announce(route);
+    return !b.strangers().empty();
+  }));
+  EXPECT_EQ(b.strangers().front(), std::pair(PartitionId{4}, ReplicaId{9}));
+  b.transport().Send(PartitionId{4}, {{.from = ReplicaId{5},
+                                       .to = ReplicaId{9},
+                                       .term = raft::Term{1},
+                                       .body = raft::PreVote{}}});
+  EXPECT_TRUE(WaitUntil(
+      [&] { return a.transport().counters().messages_received.load() == 1; }));
 }
 
 // --- Bounds -----------------------------------------------------------------

@@ -50,10 +50,7 @@ Members::Verdict Members::Judge(base::PartitionId id, raft::ReplicaId from,
   Partition& partition = found->second;
   const auto member = partition.members.find(from);
   if (member == partition.members.end()) {
-    if (partition.strangers.size() >= kStrangersMax) {
-      partition.strangers.clear();
-    }
-    partition.strangers[from] = sender;
+    partition.Remember(from, sender);
     return Verdict::kTake;
   }
   // Its address may have changed, which we learn from the log.
@@ -61,6 +58,34 @@ Members::Verdict Members::Judge(base::PartitionId id, raft::ReplicaId from,
                  member->second.incarnation == sender.incarnation
              ? Verdict::kTake
              : Verdict::kWrongSender;
+}
+
+void Members::Partition::Remember(raft::ReplicaId stranger,
+                                  const Remote& remote) {
+  if (strangers.size() >= kStrangersMax) strangers.clear();
+  strangers[stranger] = remote;
+}
+
+bool Members::Meet(base::PartitionId id, raft::ReplicaId replica,
+                   const Remote& remote) {
+  const auto found = partitions_.find(id);
+  if (found == partitions_.end() || found->second.self == replica ||
+      found->second.members.contains(replica)) {
+    return false;
+  }
+  found->second.Remember(replica, remote);
+  return true;
+}
+
+bool Members::IsFromMember(base::PartitionId id, raft::ReplicaId from,
+                           const Remote& sender) const {
+  const auto found = partitions_.find(id);
+  if (found == partitions_.end()) return false;
+  const auto& members = found->second.members;
+  if (members.empty()) return true;
+  const auto member = members.find(from);
+  return member != members.end() && member->second.node == sender.node &&
+         member->second.incarnation == sender.incarnation;
 }
 
 bool Members::CanWait(base::PartitionId id,

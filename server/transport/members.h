@@ -53,6 +53,17 @@ class Members {
   Verdict Judge(base::PartitionId partition, raft::ReplicaId from,
                 raft::ReplicaId to, const Remote& sender);
 
+  // `replica`, on `remote`, says that it leads the partition. True: that one is
+  // here and has no such member; it can be sent to from now on.
+  bool Meet(base::PartitionId partition, raft::ReplicaId replica,
+            const Remote& remote);
+
+  // Whether the partition is here, under whatever replica, and `from` is a
+  // member of it that lives on `sender`. A replica that knows nobody yet takes
+  // everybody's word: it has nothing to lose.
+  bool IsFromMember(base::PartitionId partition, raft::ReplicaId from,
+                    const Remote& sender) const;
+
   // Whether nothing in `messages` is worth a frame of its own: heartbeats and
   // replies that repeat the round of reads of those before.
   bool CanWait(base::PartitionId partition,
@@ -67,6 +78,8 @@ class Members {
     std::map<raft::ReplicaId, Remote> members;
     // Not members, as far as the partition knows. At most kStrangersMax.
     std::map<raft::ReplicaId, Remote> strangers;
+    void Remember(raft::ReplicaId stranger, const Remote& remote);
+
     uint64_t round = 0;        // Of the last heartbeat.
     uint64_t reply_round = 0;  // Of the last reply.
   };

@@ -109,6 +109,36 @@ TEST_F(MembersTest, AReplicaThatWasJustMadeAnswersWhoeverSpeaksToIt) {
   EXPECT_EQ(*members_.Find(kPartition, ReplicaId{2}), RemoteOf(2, 200));
 }
 
+// All that a replica knew may be gone, and itself removed: it must be able to
+// ask the one that leads now.
+TEST_F(MembersTest, ALeaderThatIsNoMemberCanBeAsked) {
+  EXPECT_TRUE(members_.Meet(kPartition, ReplicaId{7}, RemoteOf(4, 400)));
+  ASSERT_NE(members_.Find(kPartition, ReplicaId{7}), nullptr);
+  EXPECT_EQ(*members_.Find(kPartition, ReplicaId{7}), RemoteOf(4, 400));
+  // Members are where the log says, and this one is itself.
+  EXPECT_FALSE(members_.Meet(kPartition, ReplicaId{2}, RemoteOf(4, 400)));
+  EXPECT_EQ(*members_.Find(kPartition, ReplicaId{2}), RemoteOf(2, 200));
+  EXPECT_FALSE(members_.Meet(kPartition, ReplicaId{1}, RemoteOf(4, 400)));
+  EXPECT_FALSE(members_.Meet(PartitionId{4}, ReplicaId{7}, RemoteOf(4, 400)));
+}
+
+TEST_F(MembersTest, AMemberIsKnownByItsReplicaAndItsDirectory) {
+  const auto is_from_member = [&](uint64_t from, const Remote& sender) {
+    return members_.IsFromMember(kPartition, ReplicaId{from}, sender);
+  };
+  EXPECT_TRUE(is_from_member(2, RemoteOf(2, 200)));
+  EXPECT_FALSE(is_from_member(2, RemoteOf(2, 201)));
+  EXPECT_FALSE(is_from_member(7, RemoteOf(2, 200)));
+  // Nor is one that spoke to it.
+  Judge(7, 1, RemoteOf(4, 400));
+  EXPECT_FALSE(is_from_member(7, RemoteOf(4, 400)));
+  EXPECT_FALSE(
+      members_.IsFromMember(PartitionId{4}, ReplicaId{2}, RemoteOf(2, 200)));
+  // One that was just made has nothing to lose.
+  members_.Set(kPartition, ReplicaId{9}, {});
+  EXPECT_TRUE(is_from_member(7, RemoteOf(4, 400)));
+}
+
 TEST_F(MembersTest, OnlyWhatRepeatsARoundCanWait) {
   const raft::Heartbeat first{.read_round = 1};
   const raft::Heartbeat second{.read_round = 2};

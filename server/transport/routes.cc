@@ -79,6 +79,11 @@ std::optional<Route> Routes::Find(base::PartitionId partition) const {
   return found->second;
 }
 
+bool Routes::MayHave(base::PartitionId partition) const {
+  base::MutexLock lock(mu_);
+  return IsPossibleLocked(partition);
+}
+
 base::PartitionId Routes::Highest() const {
   base::MutexLock lock(mu_);
   return routes_.empty() ? base::PartitionId{} : routes_.rbegin()->first;

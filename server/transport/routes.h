@@ -58,6 +58,9 @@ class Routes {
   std::optional<Route> Find(base::PartitionId partition) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The cluster may have such a partition, as far as is known.
+  bool MayHave(base::PartitionId partition) const ABSL_LOCKS_EXCLUDED(mu_);
+
   // The highest one with a leader that is known; 0: there is none.
   base::PartitionId Highest() const ABSL_LOCKS_EXCLUDED(mu_);
 

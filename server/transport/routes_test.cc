@@ -40,6 +40,22 @@ TEST(RoutesTest, ALeaderThatIsLostIsForgottenUnlessANewerOneIsKnown) {
   EXPECT_EQ(NodeOf(routes), 0u);
 }
 
+TEST(RoutesTest, AClusterHasSoManyPartitionsAndNoOthers) {
+  Routes routes;
+  EXPECT_FALSE(routes.MayHave(base::PartitionId{1}));
+  routes.SetPartitions(3);
+  EXPECT_FALSE(routes.MayHave(base::PartitionId{0}));
+  EXPECT_TRUE(routes.MayHave(base::PartitionId{3}));
+  EXPECT_FALSE(routes.MayHave(base::PartitionId{4}));
+  // Or any, but no more than so many.
+  Routes unnumbered;
+  unnumbered.SetUnnumbered(1);
+  EXPECT_TRUE(unnumbered.MayHave(base::PartitionId{77}));
+  unnumbered.Learn(RouteTo(1, 5));
+  EXPECT_FALSE(unnumbered.MayHave(base::PartitionId{77}));
+  EXPECT_TRUE(unnumbered.MayHave(kPartition));
+}
+
 TEST(RoutesTest, WhatANodeLeadsReachesAnother) {
   Routes one;
   one.Learn(RouteTo(1, 5));

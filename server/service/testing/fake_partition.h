@@ -96,6 +96,7 @@ class FakePartition : public partition::Partition {
   void Step(std::vector<raft::Message>) override {}
   void StepImage(partition::ImageMessage) override {}
   void StepNote(partition::Note) override {}
+  void HearOf(raft::ReplicaId) override {}
   void Propose(partition::CommandRequest request,
                partition::Completion<session::Applied> completion) override {
     Put(proposals_, {std::move(request), std::move(completion)});
