@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -106,6 +107,13 @@ absl::Status Bootstrap::Check(const v1::IntroduceRequest& request) {
     return refuse(id, request.cluster());
   }
   if (book_ == nullptr || !request.has_from()) return absl::OkStatus();
+  if (request.from_node() != request.from().node() ||
+      !IsComplete(FromProto(request.from()))) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "node ", request.from_node(), " says that it is node ",
+        request.from().node(), " with directory ", request.from().incarnation(),
+        " at \"", absl::CHexEscape(request.from().peer_address()), "\""));
+  }
   for (const NodeBook::Heard& known : book_->All()) {
     if (known.node.node.value() != request.from().node() ||
         known.node.incarnation == request.from().incarnation()) {

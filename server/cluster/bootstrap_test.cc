@@ -1,5 +1,8 @@
 #include "server/cluster/bootstrap.h"
 
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -16,6 +19,8 @@
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "multiraft/peer/v1/bootstrap.grpc.pb.h"
+#include "server/cluster/introduce_codec.h"
 #include "server/cluster/join.h"
 #include "server/cluster/node_book.h"
 
@@ -325,12 +330,47 @@ TEST_F(BootstrapTest, ANumberThatIsUpIsNotTaken) {
                               HasSubstr("with another data directory"));
   EXPECT_THAT(Join(2, "m", 2).status(), is_up);
   // Node 1 has heard of node 2, and of a fourth.
-  node(1).book().Learn({.node = base::NodeId(2), .incarnation = 22}, 0);
-  node(1).book().Learn({.node = base::NodeId(4), .incarnation = 44}, 0);
+  node(1).book().Learn(
+      {.node = base::NodeId(2), .incarnation = 22, .peer_address = "b"}, 0);
+  node(1).book().Learn(
+      {.node = base::NodeId(4), .incarnation = 44, .peer_address = "d"}, 0);
   node(1).SetConnected(44);
   EXPECT_THAT(Join(4, "m", 1).status(), is_up);
   // One that is gone leaves its number.
   EXPECT_OK(Join(2, "m", 1).status());
+}
+
+TEST_F(BootstrapTest, WhoIntroducesItselfSaysWhoItIs) {
+  StartAll();
+  RunAll({1, 2, 3});
+  auto stub = ::multiraft::peer::v1::Bootstrap::NewStub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", node(1).port()),
+                          grpc::InsecureChannelCredentials()));
+  const auto introduce = [&](const KnownNode& from, uint32_t from_node) {
+    ::multiraft::peer::v1::IntroduceRequest request;
+    request.set_cluster_name("m");
+    request.set_from_node(from_node);
+    *request.mutable_from() = ToProto(from);
+    ::multiraft::peer::v1::IntroduceResponse response;
+    grpc::ClientContext context;
+    return stub->Introduce(&context, request, &response).error_code();
+  };
+  const KnownNode good{
+      .node = base::NodeId(4), .incarnation = 44, .peer_address = "d:1"};
+  KnownNode bad = good;
+  bad.node = base::NodeId(0);
+  EXPECT_EQ(introduce(bad, 0), grpc::StatusCode::FAILED_PRECONDITION);
+  bad = good;
+  bad.incarnation = 0;
+  EXPECT_EQ(introduce(bad, 4), grpc::StatusCode::FAILED_PRECONDITION);
+  bad = good;
+  bad.peer_address = "";
+  EXPECT_EQ(introduce(bad, 4), grpc::StatusCode::FAILED_PRECONDITION);
+  // For another one it does not speak.
+  EXPECT_EQ(introduce(good, 5), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(node(1).book().All().size(), 1u);
+  EXPECT_EQ(introduce(good, 4), grpc::StatusCode::OK);
+  EXPECT_EQ(node(1).book().All().size(), 2u);
 }
 
 // Node 3 was lost before the first start: a decision is made without it.

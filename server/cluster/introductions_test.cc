@@ -129,7 +129,7 @@ class IntroductionsTest : public ::testing::Test {
     introductions_.Start([named] { return named; }, [this] { ++rounds_; });
   }
   // Numbers of those that are known beside this node.
-  std::vector<uint32_t> Known() const {
+  std::vector<uint32_t> Known() {
     std::vector<uint32_t> known;
     for (const NodeBook::Heard& heard : book_.All()) {
       if (heard.node.node != book_.self().node) {

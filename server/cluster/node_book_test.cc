@@ -25,7 +25,7 @@ KnownNode Node(uint32_t number, uint64_t incarnation, const char* address) {
 class NodeBookTest : public testing::Test {
  protected:
   // The address of a node; "": it is not known.
-  std::string AddressOf(uint32_t number) const {
+  std::string AddressOf(uint32_t number) {
     for (const NodeBook::Heard& heard : book_.All()) {
       if (heard.node.node == base::NodeId(number)) {
         return heard.node.peer_address;
@@ -76,6 +76,33 @@ TEST_F(NodeBookTest, WhoIsSilentForAMinuteIsForgottenByAll) {
   }
   EXPECT_EQ(AddressOf(2), "");
   EXPECT_EQ(AddressOf(3), "other");
+}
+
+// Numbers of nodes that come and go do not add up.
+TEST_F(NodeBookTest, ThereIsRoomForThoseThatAreThere) {
+  const auto fill = [&](uint32_t from) {
+    for (uint32_t i = 0; i < NodeBook::kNodesMax; ++i) {
+      book_.Learn(Node(from + i, 22, "a"), 0);
+    }
+  };
+  fill(2);
+  book_.Learn(Node(5000, 22, "b"), 0);
+  EXPECT_EQ(AddressOf(5000), "");
+  // Those that are known may still move.
+  clock_.now_ns += 1;
+  book_.Learn(Node(2, 22, "c"), 0);
+  EXPECT_EQ(AddressOf(2), "c");
+  clock_.now_ns += static_cast<int64_t>(NodeBook::kForgetNs);
+  fill(5000);
+  EXPECT_EQ(book_.All().size(), 1 + NodeBook::kNodesMax);
+  EXPECT_EQ(AddressOf(5000), "a");
+}
+
+TEST_F(NodeBookTest, WhatNobodyCouldUseIsNotTaken) {
+  book_.Learn(Node(0, 22, "a"), 0);
+  book_.Learn(Node(2, 0, "a"), 0);
+  book_.Learn(Node(2, 22, ""), 0);
+  EXPECT_EQ(book_.All().size(), 1u);
 }
 
 }  // namespace
