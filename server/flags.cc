@@ -458,6 +458,10 @@ absl::Status SetJoin(const std::set<std::string>& set, Options& options) {
     return absl::InvalidArgumentError(
         "--replication: a node that joins learns it from the cluster");
   }
+  if (options.force_bootstrap) {
+    return absl::InvalidArgumentError(
+        "--force_bootstrap: a node that joins begins nothing; leave it out");
+  }
   for (absl::string_view part : absl::StrSplit(options.join_text, ',')) {
     RETURN_IF_ERROR(CheckAddress("join", part));
     options.join.emplace_back(part);
@@ -498,6 +502,28 @@ absl::Status SetManaged(const std::set<std::string>& set, Options& options) {
   return absl::OkStatus();
 }
 
+// What would do nothing on a node that is alone. One that only recovers takes
+// the flags that it is started with afterwards.
+absl::Status CheckIsAlone(const Options& options) {
+  if (options.recover) return absl::OkStatus();
+  if (options.force_bootstrap) {
+    return absl::InvalidArgumentError(
+        "--force_bootstrap: a node that is alone waits for nobody; leave it "
+        "out, or name the cluster's first nodes with --cluster");
+  }
+  for (const auto& [flag, address] :
+       {std::pair<absl::string_view, std::string>{"advertise_peer",
+                                                  options.advertise_peer},
+        {"advertise_api", options.advertise_api}}) {
+    if (address.empty()) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--", flag,
+        ": a node that is alone is reached where it listens; leave it out, or "
+        "give --cluster, --join or --managed, too"));
+  }
+  return absl::OkStatus();
+}
+
 // What --cluster says of this node, where nothing else does.
 absl::Status SetCluster(const std::set<std::string>& set, Options& options) {
   if (options.managed) return SetManaged(set, options);
@@ -508,7 +534,7 @@ absl::Status SetCluster(const std::set<std::string>& set, Options& options) {
           "--replication: a node that is alone has one replica of each "
           "partition; a cluster is named by --cluster");
     }
-    return absl::OkStatus();
+    return CheckIsAlone(options);
   }
   absl::StatusOr<std::vector<cluster::NodeAddress>> nodes =
       cluster::ParseNodes(options.cluster_text);
