@@ -118,6 +118,7 @@ struct Server::Impl {
 
   // In the order in which they use each other; destroyed from the end.
   service::AllowAll authorizer;
+  service::NodePlaces places{options.service};
   service::NodeEvents events{base::SystemClock()};
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<Quarantine> quarantine;

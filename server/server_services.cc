@@ -54,7 +54,7 @@ std::vector<grpc::Service*> Server::Impl::MakePeerServices() {
           .bytes_max = options.service.forwarded_bytes_max});
   peer_gateway = std::make_unique<service::Gateway>(
       options.service, MakeDirectory(), authorizer, *workers.front(),
-      base::SystemClock(), service::Door{.for_nodes = true});
+      base::SystemClock(), service::Door{.for_nodes = true, .places = &places});
   peer_services = ServicesBehind(*peer_gateway);
   peer_services.push_back(AdminBehind(*peer_gateway));
   std::vector<grpc::Service*> all;
@@ -112,7 +112,8 @@ void Server::Impl::Ask(
 void Server::Impl::MakeServices() {
   gateway = std::make_unique<service::Gateway>(
       options.service, MakeDirectory(), authorizer, *workers.front(),
-      base::SystemClock(), service::Door{.forwarder = forwarder.get()});
+      base::SystemClock(),
+      service::Door{.forwarder = forwarder.get(), .places = &places});
   services = ServicesBehind(*gateway);
   services.push_back(AdminBehind(*gateway));
   services.push_back(

@@ -47,8 +47,8 @@ Gateway::Gateway(const Options& options, Directory directory,
       timer_(timer),
       clock_(clock),
       door_(door),
-      query_streams_(options.query_streams_max),
-      watches_(options.watches_max) {}
+      own_places_(options),
+      places_(door.places != nullptr ? *door.places : own_places_) {}
 
 Caller Gateway::CallerOf(const grpc::CallbackServerContext& context) const {
   return {
@@ -139,7 +139,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseWatch(
   return RejectStream(
       context, streams_,
       absl::ResourceExhaustedError(
-          absl::StrCat("watches_max: ", watches_.max(), " watches are open")));
+          absl::StrCat("watches_max: ", watches().max(), " watches are open")));
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseStream(

@@ -40,6 +40,16 @@ struct Directory {
       all;  // By id.
 };
 
+// What a node has of what it has only so much of, whatever door it is asked at.
+struct NodePlaces {
+  explicit NodePlaces(const Options& options)
+      : query_streams(options.query_streams_max),
+        watches(options.watches_max) {}
+
+  Places query_streams;
+  Places watches;
+};
+
 // Who comes in.
 struct Door {
   // Passes on what other nodes lead; null: it is refused. Must outlive the
@@ -47,6 +57,9 @@ struct Door {
   Forwarder* forwarder = nullptr;
   // Other nodes of the cluster: who they say asked them is believed.
   bool for_nodes = false;
+  // Shared with the node's other doors; must outlive the gateway, and what took
+  // a place. Null: there is no other door.
+  NodePlaces* places = nullptr;
 };
 
 class Gateway {
@@ -96,8 +109,8 @@ class Gateway {
   bool closed() const { return closed_.load(); }
 
   // The node's stream queries, and its watches: each takes a place.
-  Places& query_streams() { return query_streams_; }
-  Places& watches() { return watches_; }
+  Places& query_streams() { return places_.query_streams; }
+  Places& watches() { return places_.watches; }
   grpc::ServerWriteReactor<grpc::ByteBuffer>* RefuseWatch(
       grpc::CallbackServerContext& context);
 
@@ -136,8 +149,8 @@ class Gateway {
   const Door door_;
   OpenStreams streams_;
   std::atomic<bool> closed_ = false;
-  Places query_streams_;
-  Places watches_;
+  NodePlaces own_places_;
+  NodePlaces& places_;
 };
 
 }  // namespace server::service

@@ -684,6 +684,23 @@ TEST_F(ServiceTest, HowManyWatchesAreOpenIsBounded) {
   }
 }
 
+// A node has as much for all who come, themselves or through another node.
+TEST_F(ServiceTest, TwoDoorsShareTheNodesPlaces) {
+  NodePlaces places(Options{.query_streams_max = 1, .watches_max = 1});
+  Gateway clients(gateway_.options(), {}, authorizer_, timer_,
+                  base::SystemClock(), Door{.places = &places});
+  Gateway nodes(gateway_.options(), {}, authorizer_, timer_,
+                base::SystemClock(),
+                Door{.for_nodes = true, .places = &places});
+  for (const auto kind : {&Gateway::query_streams, &Gateway::watches}) {
+    std::shared_ptr<const void> place = (clients.*kind)().Take();
+    EXPECT_NE(place, nullptr);
+    EXPECT_EQ((nodes.*kind)().Take(), nullptr);
+    place = nullptr;
+    EXPECT_NE((nodes.*kind)().Take(), nullptr);
+  }
+}
+
 // However many watches there are, the timer has one task for them.
 TEST_F(ServiceTest, AllHealthWatchesAreLookedAtTogether) {
   namespace health = ::grpc::health::v1;
