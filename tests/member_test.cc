@@ -2,7 +2,6 @@
 // servers that run as processes.
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -23,6 +22,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/chaos/cluster.h"
+#include "tests/counter_load.h"
 #include "tests/server_fixture.h"
 
 namespace tests {
@@ -33,51 +33,6 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Json = nlohmann::json;
-
-// Counts up, one after the other, until it is told to stop.
-class CounterLoad {
- public:
-  explicit CounterLoad(const std::string& server)
-      : connection_({.server = server, .call_timeout = absl::Seconds(30)}),
-        thread_([this] { Run(); }) {}
-  ~CounterLoad() { Stop(); }
-
-  // How often it was acknowledged.
-  int64_t Stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-    return acknowledged_;
-  }
-  const absl::Status& failure() const { return failure_; }
-  absl::Duration slowest() const { return slowest_; }
-
- private:
-  void Run() {
-    auto session =
-        client::Session::Open(connection_, {.timeout = absl::Seconds(60)});
-    if (!session.ok()) {
-      failure_ = session.status();
-      return;
-    }
-    auto counter = client::Counter::Open(**session, {"load"});
-    failure_ = counter.status();
-    while (failure_.ok() && !stop_) {
-      const int64_t start_ns = connection_.timer().NowNanos();
-      failure_ = counter->Increment(1).status();
-      if (failure_.ok()) ++acknowledged_;
-      slowest_ = std::max(
-          slowest_,
-          absl::Nanoseconds(connection_.timer().NowNanos() - start_ns));
-    }
-  }
-
-  client::Connection connection_;
-  std::atomic<bool> stop_ = false;
-  std::atomic<int64_t> acknowledged_ = 0;
-  absl::Status failure_;
-  absl::Duration slowest_;
-  std::thread thread_;
-};
 
 class MemberTest : public ::testing::Test {
  protected:
