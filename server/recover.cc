@@ -207,6 +207,11 @@ std::string NewClusterId(const std::string& id) {
   return absl::StrFormat("%s+r%016x", base, base::SecureSeed());
 }
 
+// A controller gave it its partitions.
+bool IsManaged(const storage::InitialCluster& cluster) {
+  return cluster.partitions == 0;
+}
+
 void PrintPlan(const storage::InitialCluster& cluster, const raft::Member& self,
                const std::vector<Found>& all, bool done, std::ostream& out) {
   std::set<uint32_t> others;
@@ -233,7 +238,8 @@ void PrintPlan(const storage::InitialCluster& cluster, const raft::Member& self,
       << "- Nodes " << absl::StrJoin(others, " ")
       << " of the old one are refused. Never start them with their data again: "
          "they would\n  go on as the old cluster, beside this one. They come "
-         "back empty, with --join.\n"
+         "back empty, "
+      << (IsManaged(cluster) ? "and join.\n" : "with --join.\n")
       << "- LOST: what a majority of them had acknowledged and this node does "
          "not have.\n"
       << "- Everything in its log counts as committed, also up to " << unsure
@@ -323,9 +329,13 @@ absl::Status Recover(const Options& options, std::ostream& out) {
   RETURN_IF_ERROR(store->Recover(cluster, plans));
   store->Close();
   PrintPlan(cluster, self, all, /*done=*/true, out);
-  out << "Start this node as before; then start the others, empty, with "
-         "--join, "
-         "and give them\ntheir replicas with `multiraftctl member add`.\n";
+  out << (IsManaged(cluster)
+              ? "Start this node as before; then start the others, empty, and "
+                "have the controller\ntell them to Join their groups.\n"
+              : "Start this node as before; then start the others, empty, with "
+                "--join, "
+                "and give them\ntheir replicas with `multiraftctl member "
+                "add`.\n");
   return absl::OkStatus();
 }
 
