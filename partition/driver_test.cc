@@ -42,7 +42,7 @@ class Ruin : public session::Primitive {
   session::Result Query(uint32_t, absl::string_view) const override {
     return session::Ok("");
   }
-  session::Listing List(uint32_t, absl::string_view, absl::string_view cursor,
+  session::Listing List(const session::StreamQuery&, absl::string_view cursor,
                         const session::SliceBounds&) const override {
     ++slices;
     if (cursor.size() < dead) {
@@ -50,7 +50,7 @@ class Ruin : public session::Primitive {
     }
     return {.outputs = {"alive"}, .cursor = "z", .done = true};
   }
-  bool Watches(uint32_t, absl::string_view) const override { return false; }
+  bool Watches(const session::StreamQuery&) const override { return false; }
   void TimerFired(session::PrimitiveContext&, absl::string_view) override {}
   void WaiterCancelled(session::PrimitiveContext&,
                        session::CommandKey) override {}

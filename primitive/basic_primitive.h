@@ -17,11 +17,11 @@ namespace primitive {
 
 class BasicPrimitive : public session::Primitive {
  public:
-  session::Listing List(uint32_t, absl::string_view, absl::string_view,
+  session::Listing List(const session::StreamQuery&, absl::string_view,
                         const session::SliceBounds&) const override {
     return {.done = true};
   }
-  bool Watches(uint32_t, absl::string_view) const override { return false; }
+  bool Watches(const session::StreamQuery&) const override { return false; }
   void TimerFired(session::PrimitiveContext&, absl::string_view) override {}
   void WaiterCancelled(session::PrimitiveContext&,
                        session::CommandKey) override {}

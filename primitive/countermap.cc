@@ -279,15 +279,16 @@ Result CounterMap::Query(uint32_t operation, absl::string_view bytes) const {
   }
 }
 
-Listing CounterMap::List(uint32_t operation, absl::string_view,
+Listing CounterMap::List(const session::StreamQuery& query,
                          absl::string_view cursor,
                          const session::SliceBounds& bounds) const {
-  if (operation != kEntries) return {.done = true};
+  if (query.operation != kEntries) return {.done = true};
   return rows_.List(cursor, bounds, EntryOutput);
 }
 
-bool CounterMap::Watches(uint32_t operation, absl::string_view bytes) const {
-  return operation == kEntries && WantsWatch<pb::EntriesInput>(bytes);
+bool CounterMap::Watches(const session::StreamQuery& query) const {
+  return query.operation == kEntries &&
+         WantsWatch<pb::EntriesInput>(query.input);
 }
 
 void CounterMap::TimerFired(Context& context, absl::string_view timer) {

@@ -192,9 +192,22 @@ Result Election::Query(uint32_t operation, absl::string_view bytes) const {
   });
 }
 
-// Nothing is listed: the first generation's watchers are told of changes only.
-bool Election::Watches(uint32_t operation, absl::string_view) const {
-  return operation == kWatch;
+// The first generation's watchers are told of changes only; the second's first
+// of the present term, if there was one.
+session::Listing Election::List(const session::StreamQuery& query,
+                                absl::string_view cursor,
+                                const session::SliceBounds&) const {
+  session::Listing listing{.cursor = kCursor, .done = true};
+  if (query.operation == kWatch &&
+      query.generation != session::Generation::kMultiRaft && cursor.empty() &&
+      election_.Find(kRowKey) != nullptr) {
+    listing.outputs.push_back(TermOutput());
+  }
+  return listing;
+}
+
+bool Election::Watches(const session::StreamQuery& query) const {
+  return query.operation == kWatch;
 }
 
 bool Election::SessionClosed(PrimitiveContext& context, SessionId session,
@@ -251,9 +264,13 @@ void Election::Tell(PrimitiveContext& context, Change change) {
     election_.Put(kRowKey, {.term = row == nullptr ? 1 : row->term + 1});
   }
   if (!context.has_watchers()) return;
+  context.Notify(kCursor, TermOutput());
+}
+
+std::string Election::TermOutput() const {
   pb::WatchOutput output;
   FillTerm(*output.mutable_term());
-  context.Notify(kCursor, output.SerializeAsString());
+  return output.SerializeAsString();
 }
 
 void Election::FillTerm(pb::Term& term) const {

@@ -61,7 +61,10 @@ class Election final : public BasicPrimitive {
                absl::string_view input) override;
   session::Result Query(uint32_t operation,
                         absl::string_view input) const override;
-  bool Watches(uint32_t operation, absl::string_view input) const override;
+  session::Listing List(const session::StreamQuery& query,
+                        absl::string_view cursor,
+                        const session::SliceBounds& bounds) const override;
+  bool Watches(const session::StreamQuery& query) const override;
   bool SessionClosed(session::PrimitiveContext& context,
                      session::SessionId session, size_t items_max) override;
   void Loaded(session::PrimitiveContext& context) override;
@@ -98,6 +101,7 @@ class Election final : public BasicPrimitive {
   // Begins a term if there is a new leader, and tells the watchers.
   void Tell(session::PrimitiveContext& context, Change change);
   void FillTerm(atomix::multiraft::election::v1::Term& term) const;
+  std::string TermOutput() const;  // A WatchOutput.
 
   session::Table<uint64_t, ElectionRow> election_;  // One row, at 0, or none.
   session::Table<uint64_t, CandidateRow> line_;

@@ -74,13 +74,16 @@ class ElectionTest : public ::testing::Test {
     return ToText(
         election_.Ok<pb::GetTermOutput>("GetTerm", pb::GetTermInput()).term());
   }
-  std::vector<std::string> Changes() {
+  // Of WatchOutputs.
+  static std::vector<std::string> Terms(
+      const std::vector<std::string>& outputs) {
     std::vector<std::string> texts;
-    for (const std::string& bytes : election_.Changes()) {
+    for (const std::string& bytes : outputs) {
       texts.push_back(ToText(Harness::Parse<pb::WatchOutput>(bytes).term()));
     }
     return texts;
   }
+  std::vector<std::string> Changes() { return Terms(election_.Changes()); }
 
   Harness election_{ElectionType()};
 };
@@ -388,6 +391,21 @@ TEST_F(ElectionTest, TheFirstGenerationsWatchersAreNotToldThePresentTerm) {
   EXPECT_TRUE(election_.Watches("Watch", pb::WatchInput()));
   EXPECT_THAT(election_.List("Watch", pb::WatchInput()), IsEmpty());
   EXPECT_FALSE(election_.Watches("GetTerm", pb::GetTermInput()));
+}
+
+TEST_F(ElectionTest, TheSecondGenerationsWatchersAreToldThePresentTermFirst) {
+  election_.set_generation(session::Generation::kRsm);
+  EXPECT_TRUE(election_.Watches("Watch", pb::WatchInput()));
+  EXPECT_THAT(election_.List("Watch", pb::WatchInput()), IsEmpty());
+  Enter("a");
+  Enter("b");
+  EXPECT_THAT(Terms(election_.List("Watch", pb::WatchInput())),
+              ElementsAre("1 a: b"));
+  // Nobody leads, but there was a term.
+  Evict("b");
+  Evict("a");
+  EXPECT_THAT(Terms(election_.List("Watch", pb::WatchInput())),
+              ElementsAre("1 :"));
 }
 
 // --- Bytes -------------------------------------------------------------------

@@ -352,11 +352,11 @@ Result IndexedMap::Query(uint32_t operation, absl::string_view bytes) const {
   }
 }
 
-Listing IndexedMap::List(uint32_t operation, absl::string_view,
+Listing IndexedMap::List(const session::StreamQuery& query,
                          absl::string_view cursor,
                          const session::SliceBounds& bounds) const {
   Listing listing{.cursor = std::string(cursor), .done = true};
-  if (operation != kEntries) return listing;
+  if (query.operation != kEntries) return listing;
   base::Reader reader(cursor);
   const uint64_t listed = cursor.empty() ? 0 : reader.U64();
   uint64_t bytes = 0;
@@ -376,8 +376,9 @@ Listing IndexedMap::List(uint32_t operation, absl::string_view,
   return listing;
 }
 
-bool IndexedMap::Watches(uint32_t operation, absl::string_view bytes) const {
-  return operation == kEntries && WantsWatch<pb::EntriesInput>(bytes);
+bool IndexedMap::Watches(const session::StreamQuery& query) const {
+  return query.operation == kEntries &&
+         WantsWatch<pb::EntriesInput>(query.input);
 }
 
 void IndexedMap::TimerFired(Context& context, absl::string_view timer) {

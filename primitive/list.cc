@@ -296,12 +296,12 @@ Result ItemList::Query(uint32_t operation, absl::string_view bytes) const {
 }
 
 // An item's index is how many were listed before it, whatever has moved since.
-Listing ItemList::List(uint32_t operation, absl::string_view,
+Listing ItemList::List(const session::StreamQuery& query,
                        absl::string_view cursor,
                        const session::SliceBounds& bounds) const {
   Listing listing{
       .cursor = std::string(cursor), .done = true, .by_position = true};
-  if (operation != kItems) return listing;
+  if (query.operation != kItems) return listing;
   PositionCursor at = PositionCursor::Decode(cursor);
   uint64_t bytes = 0;
   order_.ScanFrom(at.next, [&](uint64_t number) {
@@ -320,8 +320,8 @@ Listing ItemList::List(uint32_t operation, absl::string_view,
   return listing;
 }
 
-bool ItemList::Watches(uint32_t operation, absl::string_view bytes) const {
-  return operation == kItems && WantsWatch<pb::ItemsInput>(bytes);
+bool ItemList::Watches(const session::StreamQuery& query) const {
+  return query.operation == kItems && WantsWatch<pb::ItemsInput>(query.input);
 }
 
 void ItemList::TimerFired(Context& context, absl::string_view) {
@@ -427,6 +427,7 @@ session::PrimitiveType ListType() {
   return {
       .name = "list",
       .service = "atomix.multiraft.list.v1.List",
+      .first_generation_only = true,
       .type_strings = {"atomix.runtime.list.v1.List",
                        "atomix.multiraft.list.v1.List"},
       .operations =

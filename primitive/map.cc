@@ -401,15 +401,15 @@ Result Map::Query(uint32_t operation, absl::string_view bytes) const {
   }
 }
 
-Listing Map::List(uint32_t operation, absl::string_view,
-                  absl::string_view cursor,
+Listing Map::List(const session::StreamQuery& query, absl::string_view cursor,
                   const session::SliceBounds& bounds) const {
-  if (operation != kEntries) return {.done = true};
+  if (query.operation != kEntries) return {.done = true};
   return rows_.List(cursor, bounds, EntryOutput);
 }
 
-bool Map::Watches(uint32_t operation, absl::string_view bytes) const {
-  return operation == kEntries && WantsWatch<pb::EntriesInput>(bytes);
+bool Map::Watches(const session::StreamQuery& query) const {
+  return query.operation == kEntries &&
+         WantsWatch<pb::EntriesInput>(query.input);
 }
 
 void Map::TimerFired(Context& context, absl::string_view timer) {

@@ -362,11 +362,11 @@ Result MultiMap::Query(uint32_t operation, absl::string_view bytes) const {
   }
 }
 
-Listing MultiMap::List(uint32_t operation, absl::string_view,
+Listing MultiMap::List(const session::StreamQuery &query,
                        absl::string_view cursor,
                        const session::SliceBounds &bounds) const {
   Listing listing{.cursor = std::string(cursor), .done = true};
-  if (operation != kEntries) return listing;
+  if (query.operation != kEntries) return listing;
   size_t values = 0;
   uint64_t bytes = 0;
   auto it = cursor.empty() ? keys_.begin()
@@ -385,8 +385,9 @@ Listing MultiMap::List(uint32_t operation, absl::string_view,
   return listing;
 }
 
-bool MultiMap::Watches(uint32_t operation, absl::string_view bytes) const {
-  return operation == kEntries && WantsWatch<pb::EntriesInput>(bytes);
+bool MultiMap::Watches(const session::StreamQuery &query) const {
+  return query.operation == kEntries &&
+         WantsWatch<pb::EntriesInput>(query.input);
 }
 
 void MultiMap::TimerFired(Context &context, absl::string_view timer) {

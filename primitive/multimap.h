@@ -53,10 +53,10 @@ class MultiMap final : public BasicPrimitive {
                absl::string_view input) override;
   session::Result Query(uint32_t operation,
                         absl::string_view input) const override;
-  session::Listing List(uint32_t operation, absl::string_view input,
+  session::Listing List(const session::StreamQuery &query,
                         absl::string_view cursor,
                         const session::SliceBounds &bounds) const override;
-  bool Watches(uint32_t operation, absl::string_view input) const override;
+  bool Watches(const session::StreamQuery &query) const override;
   void TimerFired(session::PrimitiveContext &context,
                   absl::string_view key) override;
   void Loaded(session::PrimitiveContext &context) override;

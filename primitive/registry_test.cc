@@ -152,6 +152,38 @@ TEST(RegistryTest, TypeStringsAreUniqueAndKnown) {
   EXPECT_EQ(registry.FindByTypeString("atomix.multiraft.map.v1.map"), nullptr);
 }
 
+TEST(RegistryTest, TheSecondGenerationHasAllButTheList) {
+  const session::Registry& registry = BuiltinRegistry();
+  const std::map<std::string, std::string> expected = {
+      {"counter", "Counter"},
+      {"countermap", "CounterMap"},
+      {"election", "LeaderElection"},
+      {"indexedmap", "IndexedMap"},
+      {"list", ""},
+      {"lock", "Lock"},
+      {"map", "Map"},
+      {"multimap", "MultiMap"},
+      {"set", "Set"},
+      {"value", "Value"},
+  };
+  for (const PrimitiveType& type : registry.types()) {
+    SCOPED_TRACE(type.name);
+    EXPECT_EQ(type.ServiceIn(session::Generation::kMultiRaft), type.service);
+    const std::string& called = expected.at(type.name);
+    EXPECT_EQ(type.ServiceIn(session::Generation::kRsm),
+              called.empty() ? ""
+                             : absl::StrCat("atomix.protocols.rsm.", type.name,
+                                            ".v1.", called));
+    if (called.empty()) continue;
+    EXPECT_EQ(registry.FindByRsmType(called, "v1"), &type);
+    EXPECT_EQ(registry.FindByRsmType(called, "v2"), nullptr);
+    EXPECT_EQ(registry.FindByRsmType(called, ""), nullptr);
+  }
+  EXPECT_EQ(registry.FindByRsmType("List", "v1"), nullptr);
+  EXPECT_EQ(registry.FindByRsmType("", ""), nullptr);
+  EXPECT_EQ(registry.FindByRsmType("atomix.runtime.map.v1.Map", ""), nullptr);
+}
+
 TEST(RegistryTest, FindsTypesByNameAndOperationsById) {
   const PrimitiveType* map = BuiltinRegistry().FindByName("map");
   ASSERT_NE(map, nullptr);

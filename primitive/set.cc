@@ -218,15 +218,15 @@ Result Set::Query(uint32_t operation, absl::string_view bytes) const {
   }
 }
 
-Listing Set::List(uint32_t operation, absl::string_view,
-                  absl::string_view cursor,
+Listing Set::List(const session::StreamQuery& query, absl::string_view cursor,
                   const session::SliceBounds& bounds) const {
-  if (operation != kElements) return {.done = true};
+  if (query.operation != kElements) return {.done = true};
   return rows_.List(cursor, bounds, ElementOutput);
 }
 
-bool Set::Watches(uint32_t operation, absl::string_view bytes) const {
-  return operation == kElements && WantsWatch<pb::ElementsInput>(bytes);
+bool Set::Watches(const session::StreamQuery& query) const {
+  return query.operation == kElements &&
+         WantsWatch<pb::ElementsInput>(query.input);
 }
 
 void Set::TimerFired(Context& context, absl::string_view timer) {

@@ -197,19 +197,18 @@ Result Value::Query(uint32_t operation, absl::string_view bytes) const {
   });
 }
 
-Listing Value::List(uint32_t operation, absl::string_view,
-                    absl::string_view cursor,
+Listing Value::List(const session::StreamQuery& query, absl::string_view cursor,
                     const session::SliceBounds&) const {
   Listing listing{.cursor = kCursor, .done = true};
   const ValueRow* row = Find();
-  if (operation == kWatch && row != nullptr && cursor.empty()) {
+  if (query.operation == kWatch && row != nullptr && cursor.empty()) {
     listing.outputs.push_back(WatchOutput(*row));
   }
   return listing;
 }
 
-bool Value::Watches(uint32_t operation, absl::string_view) const {
-  return operation == kWatch;
+bool Value::Watches(const session::StreamQuery& query) const {
+  return query.operation == kWatch;
 }
 
 void Value::TimerFired(Context& context, absl::string_view) {

@@ -18,8 +18,7 @@ QueryStreamId LocalQueries::Open(Query query, const Primitive& primitive) {
   Stream& stream = streams_[id];
   stream.query = std::move(query);
   stream.primitive = &primitive;
-  stream.watches =
-      primitive.Watches(stream.query.operation, stream.query.input);
+  stream.watches = primitive.Watches(stream.query.AsOfPrimitive());
   if (stream.watches) {
     Ring& ring = rings_[stream.query.primitive];
     ring.watchers.insert(id);
@@ -82,10 +81,10 @@ LocalQueries::Read LocalQueries::ReadNext(QueryStreamId id) {
 }
 
 void LocalQueries::ListSlice(QueryStreamId id, Stream& stream) {
-  Listing listing = stream.primitive->List(
-      stream.query.operation, stream.query.input, stream.cursor,
-      {.rows_max = limits_.listing_rows_max,
-       .bytes_max = limits_.listing_bytes_max});
+  Listing listing =
+      stream.primitive->List(stream.query.AsOfPrimitive(), stream.cursor,
+                             {.rows_max = limits_.listing_rows_max,
+                              .bytes_max = limits_.listing_bytes_max});
   for (std::string& output : listing.outputs) {
     stream.outputs.push_back(Ok(std::move(output)));
   }

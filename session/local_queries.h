@@ -50,7 +50,12 @@ class LocalQueries {
     SequenceNum sequence;
     PrimitiveId primitive;
     uint32_t operation = 0;
+    Generation generation = Generation::kMultiRaft;
     std::string input;
+
+    StreamQuery AsOfPrimitive() const {
+      return {.operation = operation, .input = input, .generation = generation};
+    }
   };
 
   // Opens a stream over `primitive`, which must outlive it.

@@ -51,7 +51,7 @@ class TextList : public Primitive {
     queries_.NotifyAt(kList, at, 0, absl::StrCat("set ", at, " ", text));
   }
 
-  Listing List(uint32_t, absl::string_view, absl::string_view cursor,
+  Listing List(const StreamQuery&, absl::string_view cursor,
                const SliceBounds& bounds) const override {
     Listing listing{.by_position = true};
     PositionCursor at = PositionCursor::Decode(cursor);
@@ -63,8 +63,8 @@ class TextList : public Primitive {
     listing.cursor = at.Encode();
     return listing;
   }
-  bool Watches(uint32_t operation, absl::string_view) const override {
-    return operation == kWatch;
+  bool Watches(const StreamQuery& query) const override {
+    return query.operation == kWatch;
   }
 
   void Command(CommandContext&, uint32_t, absl::string_view) override {}

@@ -119,6 +119,13 @@ struct Listing {
   bool by_position = false;
 };
 
+// A stream query, as a primitive gets it. The view lives as long as the call.
+struct StreamQuery {
+  uint32_t operation = 0;
+  absl::string_view input;  // The public <Rpc>Input message.
+  Generation generation = Generation::kMultiRaft;
+};
+
 class Primitive {
  public:
   virtual ~Primitive() = default;
@@ -135,12 +142,11 @@ class Primitive {
   // Lists items within `bounds` behind `cursor` (empty: from the start) for a
   // stream query, at least one. Cursors order bytewise as the listing does, so
   // that a watcher can tell what it has been shown; or they are positions.
-  virtual Listing List(uint32_t operation, absl::string_view input,
-                       absl::string_view cursor,
+  virtual Listing List(const StreamQuery& query, absl::string_view cursor,
                        const SliceBounds& bounds) const = 0;
 
   // Whether the stream query goes on with changes after its listing.
-  virtual bool Watches(uint32_t operation, absl::string_view input) const = 0;
+  virtual bool Watches(const StreamQuery& query) const = 0;
 
   // A timer set by this primitive is due.
   virtual void TimerFired(PrimitiveContext& context, absl::string_view key) = 0;

@@ -2,7 +2,25 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
 namespace session {
+namespace {
+
+constexpr char kMultiRaftPackage[] = "atomix.multiraft.";
+constexpr char kRsmPackage[] = "atomix.protocols.rsm.";
+
+}  // namespace
+
+std::string PrimitiveType::ServiceIn(Generation generation) const {
+  if (generation == Generation::kMultiRaft) return service;
+  absl::string_view rest = service;
+  if (first_generation_only || !absl::ConsumePrefix(&rest, kMultiRaftPackage)) {
+    return "";
+  }
+  return absl::StrCat(kRsmPackage, rest);
+}
 
 const Operation* PrimitiveType::FindOperation(uint32_t id) const {
   for (const Operation& operation : operations) {
@@ -42,6 +60,17 @@ const PrimitiveType* Registry::FindByTypeString(
 const PrimitiveType* Registry::FindByName(absl::string_view name) const {
   for (const PrimitiveType& type : types_) {
     if (type.name == name) return &type;
+  }
+  return nullptr;
+}
+
+const PrimitiveType* Registry::FindByRsmType(
+    absl::string_view name, absl::string_view api_version) const {
+  for (const PrimitiveType& type : types_) {
+    if (type.ServiceIn(Generation::kRsm) ==
+        absl::StrCat(kRsmPackage, type.name, ".", api_version, ".", name)) {
+      return &type;
+    }
   }
   return nullptr;
 }

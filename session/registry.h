@@ -53,6 +53,8 @@ struct Operation {
 struct PrimitiveType {
   std::string name;     // "map"
   std::string service;  // gRPC service, "atomix.multiraft.map.v1.Map"
+  // The second generation of the API does not have it.
+  bool first_generation_only = false;
   // What CreatePrimitive may call it; the first is stored and compared.
   std::vector<std::string> type_strings;
   std::vector<Operation> operations;
@@ -63,6 +65,10 @@ struct PrimitiveType {
 
   // As in Operation.
   uint32_t since_version = kMachineVersionMin;
+
+  // Its gRPC service in an API: "atomix.protocols.rsm.map.v1.Map". Empty: it
+  // has none.
+  std::string ServiceIn(Generation generation) const;
 
   // Null: there is none.
   const Operation* FindOperation(uint32_t id) const;
@@ -82,6 +88,9 @@ class Registry {
   const PrimitiveType* FindByTypeString(absl::string_view type_string,
                                         uint32_t machine_version) const;
   const PrimitiveType* FindByName(absl::string_view name) const;
+  // As the second generation calls it: "Map", "v1".
+  const PrimitiveType* FindByRsmType(absl::string_view name,
+                                     absl::string_view api_version) const;
 
  private:
   const std::vector<PrimitiveType> types_;

@@ -228,6 +228,7 @@ StateMachine::OpenedQuery StateMachine::Impl::OpenQuery(Query query) {
                             .sequence = query.sequence,
                             .primitive = query.primitive,
                             .operation = ok ? query.operation->id : 0,
+                            .generation = query.generation,
                             .input = std::move(query.input)};
   if (!ok)
     return {.id = queries_.OpenFailed(std::move(local), std::move(check))};

@@ -103,6 +103,7 @@ struct Query {
   const PrimitiveType* type = nullptr;
   const Operation* operation = nullptr;  // Null: kNotSupported.
   std::string input;
+  Generation generation = Generation::kMultiRaft;  // Which API carried it.
 };
 
 struct QueryAnswer {

@@ -29,13 +29,13 @@ class PassingPrimitive : public session::Primitive {
                         absl::string_view input) const override {
     return inner_->Query(operation, input);
   }
-  session::Listing List(uint32_t operation, absl::string_view input,
+  session::Listing List(const session::StreamQuery& query,
                         absl::string_view cursor,
                         const session::SliceBounds& bounds) const override {
-    return inner_->List(operation, input, cursor, bounds);
+    return inner_->List(query, cursor, bounds);
   }
-  bool Watches(uint32_t operation, absl::string_view input) const override {
-    return inner_->Watches(operation, input);
+  bool Watches(const session::StreamQuery& query) const override {
+    return inner_->Watches(query);
   }
   void TimerFired(session::PrimitiveContext& context,
                   absl::string_view key) override {

@@ -99,8 +99,10 @@ Result Harness::Query(uint32_t operation, absl::string_view input) const {
 session::Listing Harness::ListSlice(uint32_t operation, absl::string_view input,
                                     absl::string_view cursor,
                                     const session::SliceBounds& bounds) const {
-  primitive_->Watches(operation, input);
-  return primitive_->List(operation, input, cursor, bounds);
+  const session::StreamQuery query{
+      .operation = operation, .input = input, .generation = generation_};
+  primitive_->Watches(query);
+  return primitive_->List(query, cursor, bounds);
 }
 
 std::vector<std::string> Harness::List(absl::string_view rpc,
@@ -111,9 +113,9 @@ std::vector<std::string> Harness::List(absl::string_view rpc,
   std::vector<std::string> outputs;
   std::string cursor;
   while (true) {
-    session::Listing listing =
-        primitive_->List(operation.id, bytes, cursor,
-                         {.rows_max = rows_max, .bytes_max = UINT64_MAX});
+    session::Listing listing = primitive_->List(
+        {.operation = operation.id, .input = bytes, .generation = generation_},
+        cursor, {.rows_max = rows_max, .bytes_max = UINT64_MAX});
     EXPECT_LE(listing.outputs.size(), rows_max);
     for (std::string& output : listing.outputs) {
       outputs.push_back(std::move(output));
@@ -126,7 +128,9 @@ std::vector<std::string> Harness::List(absl::string_view rpc,
 
 bool Harness::Watches(absl::string_view rpc,
                       const google::protobuf::Message& input) const {
-  return primitive_->Watches(Find(rpc).id, input.SerializeAsString());
+  const std::string bytes = input.SerializeAsString();
+  return primitive_->Watches(
+      {.operation = Find(rpc).id, .input = bytes, .generation = generation_});
 }
 
 std::vector<std::string> Harness::Events(CommandKey command) {

@@ -95,7 +95,7 @@ class Box final : public Primitive {
     return Ok(row->value);
   }
 
-  Listing List(uint32_t, absl::string_view, absl::string_view cursor,
+  Listing List(const StreamQuery&, absl::string_view cursor,
                const SliceBounds& bounds) const override {
     Listing listing{.cursor = std::string(cursor), .done = true};
     rows_.ScanAfter(absl::StrCat("k/", cursor), [&](const std::string& key,
@@ -112,8 +112,8 @@ class Box final : public Primitive {
     return listing;
   }
 
-  bool Watches(uint32_t, absl::string_view input) const override {
-    return input == "watch";
+  bool Watches(const StreamQuery& query) const override {
+    return query.input == "watch";
   }
 
   void TimerFired(PrimitiveContext& context, absl::string_view key) override {
