@@ -5,6 +5,7 @@
 #ifndef PROTO_API_FILES_H_
 #define PROTO_API_FILES_H_
 
+#include <string>
 #include <vector>
 
 #include "google/protobuf/descriptor.h"
@@ -12,6 +13,10 @@
 namespace proto {
 
 std::vector<const google::protobuf::FileDescriptor*> ApiFiles();
+
+// A text with names of the first generation of the public API, as they are in
+// the second. (Not paths.)
+std::string InSecondGeneration(const std::string& text);
 
 }  // namespace proto
 

@@ -2,16 +2,19 @@
 // rendered as in testdata/core.schema, whose head explains the form, and
 // compared with the file.
 
+#include <algorithm>
 #include <cstddef>
 #include <fstream>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "base/check.h"
 #include "gmock/gmock.h"
@@ -165,12 +168,59 @@ std::vector<std::string> ReadLines(const std::string& path) {
 // Path of a .proto file -> what it must have.
 using Schema = std::map<std::string, std::vector<std::string>>;
 
+// What the second generation must have: what the first has, but for what
+// testdata/rsm.schema says.
+void AddSecondGeneration(Schema* schema) {
+  Schema second;
+  for (const auto& [path, lines] : *schema) {
+    if (!absl::StartsWith(path, "atomix/multiraft/")) continue;
+    std::vector<std::string>& own =
+        second[absl::StrReplaceAll(path, {{"multiraft", "protocols/rsm"}})];
+    for (const std::string& line : lines) {
+      own.push_back(InSecondGeneration(line));
+    }
+  }
+  std::string path;
+  for (const std::string& line : ReadLines("proto/testdata/rsm.schema")) {
+    absl::string_view rest = line;
+    if (absl::ConsumePrefix(&rest, "without ")) {
+      CHECK_EQ(second.erase(std::string(rest)), 1u) << line;
+    } else if (absl::ConsumePrefix(&rest, "file ")) {
+      path = std::string(rest);
+      CHECK_EQ(second.count(path), 1u) << line;
+    } else {
+      // It takes the place of the line about the same, if there is one.
+      const bool leaves_out = absl::ConsumePrefix(&rest, "no ");
+      const std::string about(rest.substr(0, rest.find(':') + 1));
+      std::vector<std::string>& lines = second[path];
+      const auto found = std::find_if(
+          lines.begin(), lines.end(),
+          [&](const std::string& one) { return absl::StartsWith(one, about); });
+      if (found != lines.end()) lines.erase(found);
+      if (!leaves_out) lines.push_back(line);
+    }
+  }
+  schema->insert(second.begin(), second.end());
+
+  // The events of nodes are those of the first, in a file of their own.
+  for (const std::string& line : (*schema)["atomix/multiraft/v1/node.proto"]) {
+    const std::string about = line.substr(0, line.find(':'));
+    if (absl::StrContains(about, "Event") ||
+        absl::StrContains(about, "ConnectionInfo")) {
+      (*schema)["atomix/stores/raft/v1/event.proto"].push_back(
+          absl::StrReplaceAll(
+              line, {{"MembershipChanged", "ConfigurationChanged"},
+                     {"membership_changed", "configuration_changed"}}));
+    }
+  }
+}
+
 Schema ReadSchema() {
   static const auto* const kKinds = new std::map<std::string, std::string>{
       {"command", "Command"}, {"query", "Query"}, {"partition", "Partition"}};
   Schema schema;
   std::string path;
-  for (const char* const name : {"core", "primitives"}) {
+  for (const char* const name : {"core", "primitives", "stores"}) {
     for (const std::string& line :
          ReadLines(absl::StrCat("proto/testdata/", name, ".schema"))) {
       const std::size_t space = line.find(' ');
@@ -188,6 +238,7 @@ Schema ReadSchema() {
       }
     }
   }
+  AddSecondGeneration(&schema);
   return schema;
 }
 

@@ -23,6 +23,9 @@ def _proto_gen_impl(ctx):
 
     args = ctx.actions.args()
     args.add("-I" + root)
+    if [f for f in transitive.to_list() if not f.is_source]:
+        # It, or what it imports, is itself generated, below the same root.
+        args.add("-I" + ctx.bin_dir.path + "/" + root)
     args.add("--cpp_out=" + out_dir)
     if ctx.attr.grpc:
         args.add("--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin")
@@ -76,6 +79,11 @@ def proto_cc_library(name, src, deps = [], grpc = False, **kwargs):
         src = src,
         deps = gen_deps,
         grpc = grpc,
+        visibility = ["//visibility:public"],
+    )
+    native.filegroup(
+        name = name + "_proto",
+        srcs = [src],
         visibility = ["//visibility:public"],
     )
     native.filegroup(
