@@ -15,6 +15,17 @@
 #include "atomix/multiraft/v1/partition.pb.h"
 #include "atomix/multiraft/v1/session.pb.h"
 #include "atomix/multiraft/value/v1/service.pb.h"
+#include "atomix/protocols/rsm/counter/v1/service.pb.h"
+#include "atomix/protocols/rsm/countermap/v1/service.pb.h"
+#include "atomix/protocols/rsm/election/v1/service.pb.h"
+#include "atomix/protocols/rsm/indexedmap/v1/service.pb.h"
+#include "atomix/protocols/rsm/lock/v1/service.pb.h"
+#include "atomix/protocols/rsm/map/v1/service.pb.h"
+#include "atomix/protocols/rsm/multimap/v1/service.pb.h"
+#include "atomix/protocols/rsm/set/v1/service.pb.h"
+#include "atomix/protocols/rsm/v1/partition.pb.h"
+#include "atomix/protocols/rsm/v1/session.pb.h"
+#include "atomix/protocols/rsm/value/v1/service.pb.h"
 #include "grpc/health/v1/health.pb.h"
 #include "multiraft/admin/v1/admin.pb.h"
 
@@ -22,6 +33,7 @@ namespace server {
 namespace {
 
 namespace api = ::atomix::multiraft;
+namespace rsm = ::atomix::protocols::rsm;
 
 // One message of each file, which links all of it: the whole public API, with
 // or without a primitive behind it.
@@ -39,6 +51,17 @@ const google::protobuf::Descriptor* const kLinked[] = {
     api::multimap::v1::SizeRequest::descriptor(),
     api::set::v1::SizeRequest::descriptor(),
     api::value::v1::SetRequest::descriptor(),
+    rsm::v1::OpenSessionRequest::descriptor(),
+    rsm::v1::CreatePrimitiveRequest::descriptor(),
+    rsm::counter::v1::SetRequest::descriptor(),
+    rsm::countermap::v1::SizeRequest::descriptor(),
+    rsm::election::v1::EnterRequest::descriptor(),
+    rsm::indexedmap::v1::SizeRequest::descriptor(),
+    rsm::lock::v1::AcquireRequest::descriptor(),
+    rsm::map::v1::SizeRequest::descriptor(),
+    rsm::multimap::v1::SizeRequest::descriptor(),
+    rsm::set::v1::SizeRequest::descriptor(),
+    rsm::value::v1::SetRequest::descriptor(),
     grpc::health::v1::HealthCheckRequest::descriptor(),
     ::multiraft::admin::v1::StatusRequest::descriptor(),
 };

@@ -162,8 +162,9 @@ OPTION(server::Nanos, drain_timeout, drain_timeout_ns,
        "At SIGTERM, calls have this long to end by themselves; before that, "
        "half of it at most goes to handing over what the node leads.");
 OPTION(server::Code, unknown_session_code, service.unknown_session_code,
-       "How a KeepAlive of an unknown session fails: data_loss makes drivers "
-       "start again; permission_denied is what the first implementation did.");
+       "How a KeepAlive of an unknown session fails in atomix.multiraft: "
+       "data_loss makes drivers start again; permission_denied is what the "
+       "first implementation did.");
 
 HEADING(work, "Threads, log and checkpoints");
 OPTION(uint32_t, workers, workers,

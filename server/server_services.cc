@@ -65,11 +65,18 @@ std::vector<grpc::Service*> Server::Impl::MakePeerServices() {
 std::vector<std::unique_ptr<service::RawService>> Server::Impl::ServicesBehind(
     service::Gateway& door) {
   std::vector<std::unique_ptr<service::RawService>> all;
-  all.push_back(std::make_unique<service::PartitionService>(door));
-  all.push_back(std::make_unique<service::SessionService>(door));
-  for (const session::PrimitiveType& type :
-       primitive::BuiltinRegistry().types()) {
-    all.push_back(std::make_unique<service::PrimitiveService>(type, door));
+  const session::Registry& registry = primitive::BuiltinRegistry();
+  for (const session::Generation generation :
+       {session::Generation::kMultiRaft, session::Generation::kRsm}) {
+    all.push_back(
+        std::make_unique<service::PartitionService>(generation, door));
+    all.push_back(
+        std::make_unique<service::SessionService>(generation, registry, door));
+    for (const session::PrimitiveType& type : registry.types()) {
+      if (type.ServiceIn(generation).empty()) continue;
+      all.push_back(
+          std::make_unique<service::PrimitiveService>(type, generation, door));
+    }
   }
   return all;
 }

@@ -94,21 +94,29 @@ std::string Bytes(const grpc::ByteBuffer& buffer) {
 
 std::vector<AnyRpc> AnyRpc::All() {
   std::vector<AnyRpc> all;
-  for (const auto& type : primitive::BuiltinRegistry().types()) {
-    const ServiceDescriptor* service =
-        DescriptorPool::generated_pool()->FindServiceByName(type.service);
-    CHECK(service != nullptr) << type.service;
-    for (const auto& operation : type.operations) {
-      const MethodDescriptor* method = service->FindMethodByName(operation.rpc);
-      CHECK(method != nullptr) << operation.rpc;
-      all.push_back(AnyRpc(type, operation, *method));
+  for (const session::Generation generation :
+       {session::Generation::kMultiRaft, session::Generation::kRsm}) {
+    for (const auto& type : primitive::BuiltinRegistry().types()) {
+      const std::string name = type.ServiceIn(generation);
+      if (name.empty()) continue;
+      const ServiceDescriptor* service =
+          DescriptorPool::generated_pool()->FindServiceByName(name);
+      CHECK(service != nullptr) << name;
+      for (const auto& operation : type.operations) {
+        const MethodDescriptor* method =
+            service->FindMethodByName(operation.rpc);
+        CHECK(method != nullptr) << operation.rpc;
+        all.push_back(AnyRpc(type, operation, generation, *method));
+      }
     }
   }
   return all;
 }
 
 std::string AnyRpc::name() const {
-  return absl::StrCat(type_->name, ".", operation_->rpc);
+  return absl::StrCat(
+      generation_ == session::Generation::kMultiRaft ? "" : "rsm ", type_->name,
+      ".", operation_->rpc);
 }
 
 std::unique_ptr<Message> AnyRpc::MakeRequest(RawSession& session,
@@ -187,7 +195,9 @@ AnyEnd AnyRpc::SendBytes(grpc::Channel& channel,
     return ok;
   };
   auto stream = stub.PrepareCall(
-      &call, absl::StrCat("/", type_->service, "/", operation_->rpc), &queue);
+      &call,
+      absl::StrCat("/", method_->service()->full_name(), "/", operation_->rpc),
+      &queue);
   stream->StartCall(nullptr);
   next();
   grpc::Slice slice(bytes);

@@ -1,6 +1,7 @@
-// AnyRpc is one RPC of one primitive, as the registry and the descriptors know
-// it: its messages are made by reflection, its call goes by its name. So a test
-// can say something of every RPC that there is, those to come included.
+// AnyRpc is one RPC of one primitive in one generation of the API, as the
+// registry and the descriptors know it: its messages are made by reflection,
+// its call goes by its name. So a test can say something of every RPC that
+// there is, those to come included.
 
 #ifndef TESTS_ANY_RPC_H_
 #define TESTS_ANY_RPC_H_
@@ -17,6 +18,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "session/registry.h"
+#include "session/types.h"
 #include "tests/raw_session.h"
 
 namespace tests {
@@ -38,12 +40,14 @@ using FieldPath = std::vector<const google::protobuf::FieldDescriptor*>;
 
 class AnyRpc {
  public:
-  // Every RPC of every primitive. They live as long as the process.
+  // Every RPC of every primitive, in both generations. They live as long as the
+  // process.
   static std::vector<AnyRpc> All();
 
-  // "set.Add".
+  // "set.Add"; of the second generation "rsm set.Add".
   std::string name() const;
   const session::PrimitiveType& type() const { return *type_; }
+  session::Generation generation() const { return generation_; }
 
   // A request of `session`, with its next number, for `primitive`, and an
   // empty input.
@@ -82,9 +86,12 @@ class AnyRpc {
 
  private:
   AnyRpc(const session::PrimitiveType& type,
-         const session::Operation& operation,
+         const session::Operation& operation, session::Generation generation,
          const google::protobuf::MethodDescriptor& method)
-      : type_(&type), operation_(&operation), method_(&method) {}
+      : type_(&type),
+        operation_(&operation),
+        generation_(generation),
+        method_(&method) {}
 
   // Command headers are query headers as far as both go.
   static v1::QueryRequestHeaders HeadersOf(
@@ -94,6 +101,7 @@ class AnyRpc {
 
   const session::PrimitiveType* type_;
   const session::Operation* operation_;
+  session::Generation generation_;
   const google::protobuf::MethodDescriptor* method_;
 };
 

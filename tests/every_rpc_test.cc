@@ -1,5 +1,5 @@
-// What every RPC of every primitive does with a bad request: a status that says
-// what is wrong, and nothing changes.
+// What every RPC of every primitive, in both generations of the API, does with
+// a bad request: a status that says what is wrong, and nothing changes.
 
 #include <cstdint>
 #include <functional>
@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "primitive/registry.h"
 #include "session/limits.h"
+#include "session/types.h"
 #include "tests/any_rpc.h"
 #include "tests/raw_session.h"
 #include "tests/server_fixture.h"
@@ -47,8 +48,9 @@ class EveryRpcTest : public ::testing::Test {
   }
 
   // Sends each RPC, spoilt.
-  void ForEach(const std::function<void(const AnyRpc&, Message&)>& spoil,
-               const std::function<void(const AnyEnd&)>& expect) {
+  void ForEach(
+      const std::function<void(const AnyRpc&, Message&)>& spoil,
+      const std::function<void(const AnyRpc&, const AnyEnd&)>& expect) {
     for (const AnyRpc& rpc : AnyRpc::All()) {
       SCOPED_TRACE(rpc.name());
       const auto request = rpc.MakeRequest(session_, IdOf(rpc));
@@ -56,13 +58,13 @@ class EveryRpcTest : public ::testing::Test {
       const AnyEnd end = rpc.Send(*channel_, *request);
       EXPECT_LE(end.responses, 1u);
       EXPECT_FALSE(end.has_output);
-      expect(end);
+      expect(rpc, end);
     }
   }
   void ForEach(const std::function<void(const AnyRpc&, Message&)>& spoil,
                StatusCode code, const std::string& message,
                const std::string& outcome) {
-    ForEach(spoil, [&](const AnyEnd& end) {
+    ForEach(spoil, [&](const AnyRpc&, const AnyEnd& end) {
       EXPECT_EQ(end.code, code);
       EXPECT_THAT(end.message, HasSubstr(message));
       EXPECT_EQ(end.outcome, outcome);
@@ -71,7 +73,7 @@ class EveryRpcTest : public ::testing::Test {
   }
   void ForEachForbidden(
       const std::function<void(const AnyRpc&, Message&)>& spoil) {
-    ForEach(spoil, [](const AnyEnd& end) {
+    ForEach(spoil, [](const AnyRpc&, const AnyEnd& end) {
       EXPECT_EQ(end.code, StatusCode::OK) << end.message;
       EXPECT_EQ(end.header, Header::FORBIDDEN);
       EXPECT_NE(end.message, "");
@@ -120,7 +122,7 @@ TEST_F(EveryRpcTest, MissingHeadersAreNamed) {
 
 TEST_F(EveryRpcTest, AMissingInputIsNotSupported) {
   ForEach([](const AnyRpc&, Message& request) { AnyRpc::ClearInput(request); },
-          [](const AnyEnd& end) {
+          [](const AnyRpc&, const AnyEnd& end) {
             EXPECT_EQ(end.code, StatusCode::OK);
             EXPECT_EQ(end.header, Header::NOT_SUPPORTED);
             EXPECT_THAT(end.message, HasSubstr("input"));
@@ -139,8 +141,11 @@ TEST_F(EveryRpcTest, APartitionMustBeHere) {
 TEST_F(EveryRpcTest, AnUnknownSessionIsRefused) {
   for (const uint64_t id : {uint64_t{0}, uint64_t{999'999}, UINT64_MAX}) {
     ForEach([id](const AnyRpc&, Message& request) { SetSession(request, id); },
-            [](const AnyEnd& end) {
-              EXPECT_EQ(end.code, StatusCode::PERMISSION_DENIED);
+            [](const AnyRpc& rpc, const AnyEnd& end) {
+              EXPECT_EQ(end.code,
+                        rpc.generation() == session::Generation::kMultiRaft
+                            ? StatusCode::PERMISSION_DENIED
+                            : StatusCode::DATA_LOSS);
               EXPECT_EQ(end.message, "session not found");
               EXPECT_EQ(end.responses, 0u);
             });

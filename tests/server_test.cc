@@ -98,6 +98,51 @@ TEST(ServerTest, TheFirstExchangeOfADriverIsTheseBytes) {
   EXPECT_EQ(answer.substr(answer.size() - 2), Bytes("\x12\x00"));
 }
 
+TEST(ServerTest, TheFirstExchangeInTheSecondGenerationIsTheseBytes) {
+  TestServer server;
+  const std::string shared = "/atomix.protocols.rsm.v1.";
+  EXPECT_EQ(Exchange(server, shared + "Partition/OpenSession",
+                     Bytes("\x0a\x02\x08\x01\x12\x04\x0a\x02\x08\x3c")),
+            Bytes("\x0a\x02\x08\x01\x12\x02\x08\x01"));
+
+  // {headers as above, input {spec {type {name "Set", apiVersion "v1"},
+  //                                 name {name "s"}}}}
+  EXPECT_EQ(
+      Exchange(server, shared + "Session/CreatePrimitive",
+               Bytes("\x0a\x0e\x0a\x0a\x0a\x08\x0a\x06\x0a\x02\x08\x01\x10\x01"
+                     "\x10\x01"
+                     "\x12\x12\x0a\x10\x0a\x09\x0a\x03"
+                     "Set"
+                     "\x12\x02"
+                     "v1"
+                     "\x12\x03\x12\x01"
+                     "s")),
+      Bytes("\x0a\x0a\x0a\x08\x0a\x06\x0a\x04\x0a\x02\x08\x02"
+            "\x12\x02\x08\x02"));
+
+  // Add {headers {... primitive_id 2, sequence_num}, input {element "e"}}
+  const auto add = [](char sequence) {
+    return Bytes(
+               "\x0a\x10\x0a\x0c\x0a\x0a\x0a\x06\x0a\x02\x08\x01\x10\x01\x10"
+               "\x02"
+               "\x10") +
+           sequence +
+           Bytes(
+               "\x12\x05\x0a\x03\x0a\x01"
+               "e");
+  };
+  const std::string method = "/atomix.protocols.rsm.set.v1.Set/Add";
+  // {headers {operation {... {index}}, output_sequence_num 1},
+  //  output {added true}}
+  EXPECT_EQ(Exchange(server, method, add(2)),
+            Bytes("\x0a\x0c\x0a\x08\x0a\x06\x0a\x04\x0a\x02\x08\x03\x10\x01"
+                  "\x12\x02\x08\x01"));
+  // It is there already: {added false}, which is an output that is empty.
+  EXPECT_EQ(Exchange(server, method, add(3)),
+            Bytes("\x0a\x0c\x0a\x08\x0a\x06\x0a\x04\x0a\x02\x08\x04\x10\x01"
+                  "\x12\x00"));
+}
+
 TEST(ServerTest, WatchTellsTheLeaderAtOnce) {
   TestServer server;
   auto stub = v1::Partition::NewStub(server.Connect());
@@ -187,7 +232,11 @@ TEST(ServerTest, AStoppingServerTellsHealthWatchersAndEndsStreams) {
 TEST(ServerTest, ReflectionCanDescribeEveryServiceOfTheRegistry) {
   for (const auto& type : primitive::BuiltinRegistry().types()) {
     EXPECT_TRUE(server::CanDescribe(type.service)) << type.service;
+    const std::string second = type.ServiceIn(session::Generation::kRsm);
+    EXPECT_TRUE(second.empty() || server::CanDescribe(second)) << second;
   }
+  EXPECT_TRUE(server::CanDescribe("atomix.protocols.rsm.v1.Partition"));
+  EXPECT_TRUE(server::CanDescribe("atomix.protocols.rsm.v1.Session"));
   EXPECT_TRUE(server::CanDescribe("atomix.multiraft.v1.Partition"));
   EXPECT_TRUE(server::CanDescribe("atomix.multiraft.v1.Session"));
   EXPECT_TRUE(server::CanDescribe("multiraft.admin.v1.Admin"));
@@ -222,6 +271,7 @@ TEST(ServerTest, ReflectionListsTheServices) {
                          whole.size());
   for (const char* name :
        {"atomix.multiraft.v1.Partition", "atomix.multiraft.map.v1.Map",
+        "atomix.protocols.rsm.v1.Session", "atomix.protocols.rsm.set.v1.Set",
         "multiraft.admin.v1.Admin", "grpc.health.v1.Health"}) {
     EXPECT_NE(text.find(name), std::string::npos) << name;
   }

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
 #include "base/hash.h"
-#include "base/status_macros.h"
 #include "multiraft/disk/v1/command.pb.h"
 #include "session/bloom_filter.h"
 
@@ -31,22 +30,15 @@ uint64_t InputHash(absl::string_view type, uint32_t operation,
 
 // A command of a session, but for what it does.
 disk::SessionCommand& StartCommand(const RequestHeaders& headers,
+                                   session::Generation generation,
                                    uint64_t input_hash,
                                    disk::Command& command) {
   disk::SessionCommand& result = *command.mutable_session_command();
   result.set_session_id(headers.session.value());
   result.set_sequence_num(headers.sequence.value());
-  result.set_generation(static_cast<uint32_t>(session::Generation::kMultiRaft));
+  result.set_generation(static_cast<uint32_t>(generation));
   result.set_input_hash(input_hash);
   return result;
-}
-
-absl::Status CheckName(absl::string_view field, absl::string_view name,
-                       const session::Limits& limits) {
-  if (name.size() <= limits.name_bytes_max) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("input.spec.", field, " has ", name.size(),
-                   " bytes, more than ", limits.name_bytes_max));
 }
 
 }  // namespace
@@ -125,25 +117,16 @@ std::string CloseSessionCommand(const v1::CloseSessionInput& input) {
   return command.SerializeAsString();
 }
 
-absl::StatusOr<std::string> CreatePrimitiveCommand(
-    const RequestHeaders& headers, const v1::CreatePrimitiveInput& input,
-    const session::Limits& limits) {
-  if (!input.has_spec()) {
-    return absl::InvalidArgumentError("input.spec is missing");
-  }
-  const v1::PrimitiveSpec& spec = input.spec();
-  RETURN_IF_ERROR(CheckName("service", spec.service(), limits));
-  RETURN_IF_ERROR(CheckName("namespace", spec.namespace_(), limits));
-  RETURN_IF_ERROR(CheckName("name", spec.name(), limits));
-  RETURN_IF_ERROR(CheckName("profile", spec.profile(), limits));
-
+std::string CreatePrimitiveCommand(const RequestHeaders& headers,
+                                   session::Generation generation,
+                                   const PrimitiveSpec& spec) {
   disk::CreatePrimitive create;
-  create.set_service(spec.service());
-  create.set_namespace_(spec.namespace_());
-  create.set_name(spec.name());
-  create.set_profile(spec.profile());
+  create.set_service(spec.type);
+  create.set_namespace_(spec.name_space);
+  create.set_name(spec.name);
+  create.set_profile(spec.profile);
   disk::Command command;
-  *StartCommand(headers,
+  *StartCommand(headers, generation,
                 InputHash("CreatePrimitive", 0, 0, create.SerializeAsString()),
                 command)
        .mutable_create_primitive() = std::move(create);
@@ -151,9 +134,10 @@ absl::StatusOr<std::string> CreatePrimitiveCommand(
 }
 
 std::string ClosePrimitiveCommand(const RequestHeaders& headers,
+                                  session::Generation generation,
                                   const v1::ClosePrimitiveInput& input) {
   disk::Command command;
-  StartCommand(headers,
+  StartCommand(headers, generation,
                InputHash("ClosePrimitive", 0, input.primitive_id(), ""),
                command)
       .mutable_close_primitive()
@@ -162,13 +146,14 @@ std::string ClosePrimitiveCommand(const RequestHeaders& headers,
 }
 
 std::string PrimitiveCommand(const RequestHeaders& headers,
+                             session::Generation generation,
                              const session::PrimitiveType& type,
                              const session::Operation& operation,
                              absl::string_view input) {
   disk::Command command;
   disk::PrimitiveCommand& primitive =
       *StartCommand(
-           headers,
+           headers, generation,
            InputHash(type.name, operation.id, headers.primitive.value(), input),
            command)
            .mutable_primitive();

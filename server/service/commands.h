@@ -11,8 +11,10 @@
 #include "absl/strings/string_view.h"
 #include "atomix/multiraft/v1/fsm.pb.h"
 #include "server/service/envelope.h"
+#include "server/service/primitive_spec.h"
 #include "session/limits.h"
 #include "session/registry.h"
+#include "session/types.h"
 
 namespace server::service {
 
@@ -29,17 +31,19 @@ absl::StatusOr<std::string> KeepAliveCommand(
 std::string CloseSessionCommand(
     const atomix::multiraft::v1::CloseSessionInput& input);
 
-// InvalidArgument: no spec, or a name above its limit.
-absl::StatusOr<std::string> CreatePrimitiveCommand(
-    const RequestHeaders& headers,
-    const atomix::multiraft::v1::CreatePrimitiveInput& input,
-    const session::Limits& limits);
+// The generation of the API that carried them is part of the three that follow:
+// what they answer may follow from it, and must not from who asks again.
+
+std::string CreatePrimitiveCommand(const RequestHeaders& headers,
+                                   session::Generation generation,
+                                   const PrimitiveSpec& spec);
 
 std::string ClosePrimitiveCommand(
-    const RequestHeaders& headers,
+    const RequestHeaders& headers, session::Generation generation,
     const atomix::multiraft::v1::ClosePrimitiveInput& input);
 
 std::string PrimitiveCommand(const RequestHeaders& headers,
+                             session::Generation generation,
                              const session::PrimitiveType& type,
                              const session::Operation& operation,
                              absl::string_view input);

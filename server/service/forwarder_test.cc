@@ -20,12 +20,15 @@
 
 #include "atomix/multiraft/counter/v1/service.grpc.pb.h"
 #include "atomix/multiraft/map/v1/service.grpc.pb.h"
+#include "atomix/protocols/rsm/counter/v1/service.grpc.pb.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "multiraft/disk/v1/command.pb.h"
+#include "partition/caller.h"
 #include "primitive/registry.h"
 #include "server/service/authorizer.h"
 #include "server/service/envelope.h"
@@ -34,12 +37,14 @@
 #include "server/service/testing/fake_partition.h"
 #include "server/service/testing/manual_executor.h"
 #include "server/transport/routes.h"
+#include "session/types.h"
 
 namespace server::service {
 namespace {
 
 namespace counter = ::atomix::multiraft::counter::v1;
 namespace map = ::atomix::multiraft::map::v1;
+namespace rsm = ::atomix::protocols::rsm;
 using partition::Outcome;
 using ::testing::HasSubstr;
 
@@ -64,8 +69,13 @@ bool WaitUntil(const std::function<bool()>& holds) {
 class Port {
  public:
   explicit Port(Gateway& door) {
-    for (const auto& type : primitive::BuiltinRegistry().types()) {
-      services_.push_back(std::make_unique<PrimitiveService>(type, door));
+    for (const auto generation :
+         {session::Generation::kMultiRaft, session::Generation::kRsm}) {
+      for (const auto& type : primitive::BuiltinRegistry().types()) {
+        if (type.ServiceIn(generation).empty()) continue;
+        services_.push_back(
+            std::make_unique<PrimitiveService>(type, generation, door));
+      }
     }
     grpc::ServerBuilder builder;
     // As the real peer port: else it closes connections that are pinged.
@@ -224,6 +234,24 @@ TEST_F(ForwarderTest, AnAnswerOfTheLeaderIsTheClients) {
       .Complete({.outcome = session::Applied::Outcome::kAnswered});
   EXPECT_TRUE(status.get().ok());
   EXPECT_TRUE(asked_.partition->nothing_proposed());
+}
+
+// The call itself goes on, so the leader's node sees which API it is of.
+TEST_F(ForwarderTest, ARequestOfTheSecondGenerationStaysOne) {
+  auto status = std::async(std::launch::async, [this] {
+    rsm::counter::v1::IncrementRequest request;
+    Address(*request.mutable_headers());
+    request.mutable_input()->set_delta(3);
+    rsm::counter::v1::IncrementResponse response;
+    return rsm::counter::v1::Counter::NewStub(channel_)->Increment(
+        &context_, request, &response);
+  });
+  FakePartition::Proposed proposed = leader_.partition->TakeProposal();
+  ::multiraft::disk::v1::Command command;
+  ASSERT_TRUE(command.ParseFromString(proposed.request.bytes));
+  EXPECT_EQ(command.session_command().generation(), 2u);
+  std::move(proposed.completion).Refuse(partition::UnknownSession());
+  EXPECT_EQ(status.get().error_code(), grpc::StatusCode::DATA_LOSS);
 }
 
 TEST_F(ForwarderTest, AClientThatCancelsHasNoCallAtTheLeaderEither) {

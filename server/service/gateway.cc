@@ -84,7 +84,8 @@ std::shared_ptr<partition::Partition> Gateway::Route(
 
 Gateway::StreamRoute Gateway::RouteStream(grpc::CallbackServerContext& context,
                                           const DecodedOperation& operation,
-                                          absl::string_view bytes) {
+                                          absl::string_view bytes,
+                                          const ErrorProfile& profile) {
   if (IsForElsewhere(operation)) {
     return {.reactor = door_.forwarder->ForwardStream(
                 context, streams_,
@@ -95,7 +96,8 @@ Gateway::StreamRoute Gateway::RouteStream(grpc::CallbackServerContext& context,
   }
   auto entered = Enter(context, operation);
   if (entered.ok()) return {.here = entered.value};
-  return {.reactor = RefuseStream(context, std::move(entered.refusal))};
+  return {.reactor =
+              RefuseStream(context, std::move(entered.refusal), profile)};
 }
 
 partition::Refusal Gateway::Admit(const grpc::CallbackServerContext& context,
@@ -139,16 +141,18 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseWatch(
   return RejectStream(
       context, streams_,
       absl::ResourceExhaustedError(
-          absl::StrCat("watches_max: ", watches().max(), " watches are open")));
+          absl::StrCat("watches_max: ", watches().max(), " watches are open")),
+      ErrorProfile{});
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* Gateway::RefuseStream(
-    grpc::CallbackServerContext& context, partition::Refusal refusal) {
+    grpc::CallbackServerContext& context, partition::Refusal refusal,
+    const ErrorProfile& profile) {
   if (absl::IsUnavailable(refusal.status) && !(door_.for_nodes && closed())) {
     return HoldAndRefuse(context, streams_, timer_, options_.stream_hold_ns,
                          {.refusal = std::move(refusal)});
   }
-  return RejectStream(context, streams_, std::move(refusal.status));
+  return RejectStream(context, streams_, std::move(refusal.status), profile);
 }
 
 bool Gateway::AllServing() const {

@@ -23,6 +23,7 @@
 #include "partition/executor.h"
 #include "partition/partition.h"
 #include "server/service/authorizer.h"
+#include "server/service/error.h"
 #include "server/service/forwarder.h"
 #include "server/service/options.h"
 #include "server/service/places.h"
@@ -91,7 +92,7 @@ class Gateway {
   };
   StreamRoute RouteStream(grpc::CallbackServerContext& context,
                           const DecodedOperation& operation,
-                          absl::string_view bytes);
+                          absl::string_view bytes, const ErrorProfile& profile);
 
   // The partition an operation is for, if it is here and its caller may. Who
   // keeps it over time keeps a weak_ptr: it may be removed from this node.
@@ -118,7 +119,8 @@ class Gateway {
   // node asks while this one stops: that one paces itself, and looks for the
   // next leader.
   grpc::ServerWriteReactor<grpc::ByteBuffer>* RefuseStream(
-      grpc::CallbackServerContext& context, partition::Refusal refusal);
+      grpc::CallbackServerContext& context, partition::Refusal refusal,
+      const ErrorProfile& profile);
 
   // For health, which everybody may ask. All partitions here are available;
   // this one is; nullopt: there is no such.

@@ -77,7 +77,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HealthService::Watch(
   if (!ParseMessage(bytes, request)) {
     return RejectStream(
         context, gateway_.streams(),
-        absl::InvalidArgumentError("the request does not decode"));
+        absl::InvalidArgumentError("the request does not decode"),
+        ErrorProfile{});
   }
   std::shared_ptr<const void> place = gateway_.watches().Take();
   if (place == nullptr) return gateway_.RefuseWatch(context);

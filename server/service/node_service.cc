@@ -262,12 +262,12 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* NodeService::Watch(
   if (!ParseMessage(bytes, request)) {
     return RejectStream(
         context, gateway_.streams(),
-        absl::InvalidArgumentError("the request does not decode"));
+        absl::InvalidArgumentError("the request does not decode"), kProfile);
   }
   auto entered =
       gateway_.EnterAll(context, {.service = name(), .rpc = "Watch"});
   if (!entered.ok()) {
-    return gateway_.RefuseStream(context, std::move(entered.refusal));
+    return gateway_.RefuseStream(context, std::move(entered.refusal), kProfile);
   }
   std::shared_ptr<const void> place = gateway_.watches().Take();
   if (place == nullptr) return gateway_.RefuseWatch(context);

@@ -17,9 +17,9 @@ struct Options {
   // One command in the log. Above: ResourceExhausted.
   uint64_t entry_bytes_max = 1536 << 10;
 
-  // How a KeepAlive of an unknown session fails: DataLoss makes drivers start
-  // again, PermissionDenied is what the first implementation answered
-  // (semantics 1.8).
+  // How a KeepAlive of an unknown session fails in the first generation of the
+  // API: DataLoss makes drivers start again, PermissionDenied is what the first
+  // implementation answered (semantics 1.8). In the second it is DataLoss.
   absl::StatusCode unknown_session_code = absl::StatusCode::kDataLoss;
 
   // Stream queries open on this node, of all partitions. More:

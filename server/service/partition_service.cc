@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "atomix/multiraft/v1/partition.pb.h"
 #include "server/service/commands.h"
+#include "server/service/generation.h"
 #include "server/service/leader_watch.h"
 
 namespace server::service {
@@ -13,8 +14,6 @@ namespace {
 
 namespace v1 = ::atomix::multiraft::v1;
 using Kind = partition::CommandRequest::Kind;
-
-constexpr char kService[] = "atomix.multiraft.v1.Partition";
 
 absl::Status CheckPartition(absl::string_view field, uint32_t partition_id) {
   if (partition_id != 0) return absl::OkStatus();
@@ -79,40 +78,50 @@ void RejectOfSession(partition::Partition& partition,
           }));
 }
 
-// What a request {headers, input} asks for.
-template <class Message>
-DecodedOperation Write(absl::string_view rpc, const Message& request) {
-  return {.service = kService,
-          .rpc = rpc,
-          .writes = true,
-          .partition = base::PartitionId(request.headers().partition_id())};
-}
-template <class Message>
-DecodedOperation WriteInSession(absl::string_view rpc, const Message& request) {
-  DecodedOperation operation = Write(rpc, request);
-  operation.in_session = true;
-  operation.session = session::SessionId(request.input().session_id());
-  return operation;
-}
-
 }  // namespace
 
-PartitionService::PartitionService(Gateway& gateway)
-    : RawService(kService), gateway_(gateway) {
-  AddUnary("OpenSession", {.repeatable = false},
+PartitionService::PartitionService(session::Generation generation,
+                                   Gateway& gateway)
+    : RawService(SharedService(generation, "Partition")), gateway_(gateway) {
+  const ErrorProfile profile = ProfileOf(generation);
+  ErrorProfile once = profile;
+  once.repeatable = false;
+  ErrorProfile keeps = profile;
+  if (generation == session::Generation::kMultiRaft) {
+    keeps.unknown_session = gateway.options().unknown_session_code;
+  }
+  AddUnary("OpenSession", once,
            [this](const std::shared_ptr<UnaryCall>& call,
                   absl::string_view request) { OpenSession(call, request); });
-  AddUnary("KeepAlive",
-           {.unknown_session = gateway.options().unknown_session_code},
+  AddUnary("KeepAlive", keeps,
            [this](const std::shared_ptr<UnaryCall>& call,
                   absl::string_view request) { KeepAlive(call, request); });
-  AddUnary("CloseSession", {.repeatable = false},
+  AddUnary("CloseSession", once,
            [this](const std::shared_ptr<UnaryCall>& call,
                   absl::string_view request) { CloseSession(call, request); });
+  if (generation != session::Generation::kMultiRaft) return;
   AddServerStream("Watch", [this](grpc::CallbackServerContext& context,
                                   absl::string_view request) {
     return Watch(context, request);
   });
+}
+
+template <class Message>
+DecodedOperation PartitionService::Write(absl::string_view rpc,
+                                         const Message& request) const {
+  return {.service = name(),
+          .rpc = rpc,
+          .writes = true,
+          .partition = base::PartitionId(request.headers().partition_id())};
+}
+
+template <class Message>
+DecodedOperation PartitionService::WriteInSession(
+    absl::string_view rpc, const Message& request) const {
+  DecodedOperation operation = Write(rpc, request);
+  operation.in_session = true;
+  operation.session = session::SessionId(request.input().session_id());
+  return operation;
 }
 
 void PartitionService::OpenSession(const std::shared_ptr<UnaryCall>& call,
@@ -174,14 +183,15 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* PartitionService::Watch(
   if (!status.ok()) {
     return gateway_.RefuseStream(context,
                                  {.status = std::move(status),
-                                  .outcome = partition::Outcome::kNotProposed});
+                                  .outcome = partition::Outcome::kNotProposed},
+                                 ErrorProfile{});
   }
   const auto route = gateway_.RouteStream(
       context,
       {.service = name(),
        .rpc = "Watch",
        .partition = base::PartitionId(request.partition_id())},
-      bytes);
+      bytes, ErrorProfile{});
   if (route.reactor != nullptr) return route.reactor;
   std::shared_ptr<const void> place = gateway_.watches().Take();
   if (place == nullptr) return gateway_.RefuseWatch(context);

@@ -1,4 +1,5 @@
-// PartitionService opens, keeps and closes sessions, and tells who leads.
+// PartitionService opens, keeps and closes sessions and, in the first
+// generation of the API, tells who leads.
 
 #ifndef SERVER_SERVICE_PARTITION_SERVICE_H_
 #define SERVER_SERVICE_PARTITION_SERVICE_H_
@@ -7,13 +8,14 @@
 
 #include "server/service/gateway.h"
 #include "server/service/raw_service.h"
+#include "session/types.h"
 
 namespace server::service {
 
 class PartitionService : public RawService {
  public:
   // `gateway` must outlive it.
-  explicit PartitionService(Gateway& gateway);
+  PartitionService(session::Generation generation, Gateway& gateway);
 
  private:
   void OpenSession(const std::shared_ptr<UnaryCall>& call,
@@ -24,6 +26,13 @@ class PartitionService : public RawService {
                     absl::string_view request);
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(
       grpc::CallbackServerContext& context, absl::string_view request);
+
+  // What a request {headers, input} asks for.
+  template <class Message>
+  DecodedOperation Write(absl::string_view rpc, const Message& request) const;
+  template <class Message>
+  DecodedOperation WriteInSession(absl::string_view rpc,
+                                  const Message& request) const;
 
   Gateway& gateway_;
 };

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/service/commands.h"
 #include "server/service/envelope.h"
+#include "server/service/generation.h"
 #include "server/service/primitive_stream.h"
 
 namespace server::service {
@@ -18,19 +19,6 @@ Refusal NotProposed(absl::Status status) {
   return {.status = std::move(status), .outcome = Outcome::kNotProposed};
 }
 
-DecodedOperation OperationOf(const session::PrimitiveType& type,
-                             const session::Operation& operation,
-                             HeaderKind kind, const Request& request) {
-  return {.service = type.service,
-          .rpc = operation.rpc,
-          .writes = kind == HeaderKind::kCommand,
-          .partition = request.headers.partition,
-          .in_session = true,
-          .session = request.headers.session,
-          .primitive = request.headers.primitive,
-          .input = request.input};
-}
-
 absl::Status CheckInput(const session::Operation& operation,
                         const Request& request, const Gateway& gateway) {
   if (!request.has_input) return absl::OkStatus();
@@ -40,29 +28,6 @@ absl::Status CheckInput(const session::Operation& operation,
 Refusal TooLarge(size_t size, uint64_t size_max) {
   return NotProposed(absl::ResourceExhaustedError(
       absl::StrCat("the command has ", size, " bytes, more than ", size_max)));
-}
-
-partition::QueryRequest QueryOf(const Request& request,
-                                const session::PrimitiveType& type,
-                                const session::Operation* operation) {
-  return {.query = {.session = request.headers.session,
-                    .sequence = request.headers.sequence,
-                    .primitive = request.headers.primitive,
-                    .type = &type,
-                    .operation = operation,
-                    .input = std::string(request.input)},
-          .max_received_index = request.headers.max_received_index};
-}
-
-partition::CommandRequest CommandOf(partition::CommandRequest::Kind kind,
-                                    const Request& request,
-                                    const session::PrimitiveType& type,
-                                    const session::Operation& operation) {
-  return {.kind = kind,
-          .key = {.session = request.headers.session,
-                  .sequence = request.headers.sequence},
-          .bytes = PrimitiveCommand(request.headers, type, operation,
-                                    request.input)};
 }
 
 // Without an operation: a request that has no input. It is judged as a query,
@@ -88,19 +53,24 @@ void AnswerQuery(const std::shared_ptr<UnaryCall>& call, HeaderKind kind,
 }  // namespace
 
 PrimitiveService::PrimitiveService(const session::PrimitiveType& type,
+                                   session::Generation generation,
                                    Gateway& gateway)
-    : RawService(type.service), type_(type), gateway_(gateway) {
+    : RawService(type.ServiceIn(generation)),
+      type_(type),
+      generation_(generation),
+      profile_(ProfileOf(generation)),
+      gateway_(gateway) {
   for (const session::Operation& operation : type.operations) {
     switch (operation.kind) {
       case OperationKind::kCommand:
-        AddUnary(operation.rpc, {},
+        AddUnary(operation.rpc, profile_,
                  [this, &operation](const std::shared_ptr<UnaryCall>& call,
                                     absl::string_view request) {
                    Command(operation, call, request);
                  });
         break;
       case OperationKind::kQuery:
-        AddUnary(operation.rpc, {},
+        AddUnary(operation.rpc, profile_,
                  [this, &operation](const std::shared_ptr<UnaryCall>& call,
                                     absl::string_view request) {
                    Query(operation, call, request);
@@ -124,6 +94,41 @@ PrimitiveService::PrimitiveService(const session::PrimitiveType& type,
   }
 }
 
+DecodedOperation PrimitiveService::OperationOf(
+    const session::Operation& operation, HeaderKind kind,
+    const Request& request) const {
+  return {.service = name(),
+          .rpc = operation.rpc,
+          .writes = kind == HeaderKind::kCommand,
+          .partition = request.headers.partition,
+          .in_session = true,
+          .session = request.headers.session,
+          .primitive = request.headers.primitive,
+          .input = request.input};
+}
+
+partition::CommandRequest PrimitiveService::CommandOf(
+    partition::CommandRequest::Kind kind, const Request& request,
+    const session::Operation& operation) const {
+  return {.kind = kind,
+          .key = {.session = request.headers.session,
+                  .sequence = request.headers.sequence},
+          .bytes = PrimitiveCommand(request.headers, generation_, type_,
+                                    operation, request.input)};
+}
+
+partition::QueryRequest PrimitiveService::QueryOf(
+    const Request& request, const session::Operation* operation) const {
+  return {.query = {.session = request.headers.session,
+                    .sequence = request.headers.sequence,
+                    .primitive = request.headers.primitive,
+                    .type = &type_,
+                    .operation = operation,
+                    .input = std::string(request.input),
+                    .generation = generation_},
+          .max_received_index = request.headers.max_received_index};
+}
+
 std::shared_ptr<partition::Partition> PrimitiveService::Route(
     const session::Operation& operation, HeaderKind kind,
     const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
@@ -134,7 +139,7 @@ std::shared_ptr<partition::Partition> PrimitiveService::Route(
     return nullptr;
   }
   const auto partition =
-      gateway_.Route(call, OperationOf(type_, operation, kind, request), bytes);
+      gateway_.Route(call, OperationOf(operation, kind, request), bytes);
   if (partition == nullptr) return nullptr;
   status = CheckInput(operation, request, gateway_);
   if (status.ok()) return partition;
@@ -149,14 +154,14 @@ Gateway::StreamRoute PrimitiveService::RouteStream(
   absl::Status status = DecodeRequest(bytes, kind, request);
   Gateway::StreamRoute route;
   if (status.ok()) {
-    route = gateway_.RouteStream(
-        context, OperationOf(type_, operation, kind, request), bytes);
+    route = gateway_.RouteStream(context, OperationOf(operation, kind, request),
+                                 bytes, profile_);
     if (route.reactor != nullptr) return route;
     status = CheckInput(operation, request, gateway_);
   }
   if (status.ok()) return route;
-  return {.reactor =
-              gateway_.RefuseStream(context, NotProposed(std::move(status)))};
+  return {.reactor = gateway_.RefuseStream(
+              context, NotProposed(std::move(status)), profile_)};
 }
 
 void PrimitiveService::Command(const session::Operation& operation,
@@ -168,11 +173,11 @@ void PrimitiveService::Command(const session::Operation& operation,
   if (partition == nullptr) return;
   if (!request.has_input) {
     return AnswerQuery(call, HeaderKind::kCommand, *partition,
-                       QueryOf(request, type_, nullptr));
+                       QueryOf(request, nullptr));
   }
 
-  partition::CommandRequest command = CommandOf(
-      partition::CommandRequest::Kind::kUnary, request, type_, operation);
+  partition::CommandRequest command =
+      CommandOf(partition::CommandRequest::Kind::kUnary, request, operation);
   const uint64_t size_max = gateway_.options().entry_bytes_max;
   if (command.bytes.size() > size_max) {
     return call->Fail({.refusal = TooLarge(command.bytes.size(), size_max)});
@@ -201,9 +206,8 @@ void PrimitiveService::Query(const session::Operation& operation,
   const auto partition =
       Route(operation, HeaderKind::kQuery, call, bytes, request);
   if (partition == nullptr) return;
-  AnswerQuery(
-      call, HeaderKind::kQuery, *partition,
-      QueryOf(request, type_, request.has_input ? &operation : nullptr));
+  AnswerQuery(call, HeaderKind::kQuery, *partition,
+              QueryOf(request, request.has_input ? &operation : nullptr));
 }
 
 PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
@@ -213,20 +217,20 @@ PrimitiveService::StreamReactor* PrimitiveService::CommandStream(
   const auto route =
       RouteStream(operation, HeaderKind::kCommand, context, bytes, request);
   if (route.reactor != nullptr) return route.reactor;
-  partition::CommandRequest command = CommandOf(
-      partition::CommandRequest::Kind::kStream, request, type_, operation);
+  partition::CommandRequest command =
+      CommandOf(partition::CommandRequest::Kind::kStream, request, operation);
   const uint64_t size_max = gateway_.options().entry_bytes_max;
   if (request.has_input && command.bytes.size() > size_max) {
-    return gateway_.RefuseStream(context,
-                                 TooLarge(command.bytes.size(), size_max));
+    return gateway_.RefuseStream(
+        context, TooLarge(command.bytes.size(), size_max), profile_);
   }
   auto stream = StreamCall::Start<PrimitiveStream>(
-      context, gateway_.streams(), route.here, HeaderKind::kCommand,
+      context, gateway_.streams(), profile_, route.here, HeaderKind::kCommand,
       gateway_.stream_pace(), nullptr);
   stream->Opened(
       request.has_input
           ? route.here->OpenStream(std::move(command), stream)
-          : route.here->OpenQuery(QueryOf(request, type_, nullptr), stream));
+          : route.here->OpenQuery(QueryOf(request, nullptr), stream));
   return stream.get();
 }
 
@@ -240,16 +244,17 @@ PrimitiveService::StreamReactor* PrimitiveService::QueryStream(
   std::shared_ptr<const void> place = gateway_.query_streams().Take();
   if (place == nullptr) {
     return gateway_.RefuseStream(
-        context, NotProposed(absl::ResourceExhaustedError(absl::StrCat(
-                     "query_streams_max: ", gateway_.query_streams().max(),
-                     " stream queries are open"))));
+        context,
+        NotProposed(absl::ResourceExhaustedError(
+            absl::StrCat("query_streams_max: ", gateway_.query_streams().max(),
+                         " stream queries are open"))),
+        profile_);
   }
   auto stream = StreamCall::Start<PrimitiveStream>(
-      context, gateway_.streams(), route.here, HeaderKind::kQuery,
+      context, gateway_.streams(), profile_, route.here, HeaderKind::kQuery,
       gateway_.stream_pace(), std::move(place));
   stream->Opened(route.here->OpenQuery(
-      QueryOf(request, type_, request.has_input ? &operation : nullptr),
-      stream));
+      QueryOf(request, request.has_input ? &operation : nullptr), stream));
   return stream.get();
 }
 

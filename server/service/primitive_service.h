@@ -1,5 +1,6 @@
-// PrimitiveService is the gRPC service of one primitive type, made from its
-// registry entry: every primitive's RPCs take this one path.
+// PrimitiveService is the gRPC service of one primitive type in one generation
+// of the API, made from its registry entry: every primitive's RPCs take this
+// one path.
 
 #ifndef SERVER_SERVICE_PRIMITIVE_SERVICE_H_
 #define SERVER_SERVICE_PRIMITIVE_SERVICE_H_
@@ -7,16 +8,19 @@
 #include <memory>
 
 #include "server/service/envelope.h"
+#include "server/service/error.h"
 #include "server/service/gateway.h"
 #include "server/service/raw_service.h"
 #include "session/registry.h"
+#include "session/types.h"
 
 namespace server::service {
 
 class PrimitiveService : public RawService {
  public:
-  // Both must outlive it.
-  PrimitiveService(const session::PrimitiveType& type, Gateway& gateway);
+  // The references must outlive it. REQUIRES: `type` has a service there.
+  PrimitiveService(const session::PrimitiveType& type,
+                   session::Generation generation, Gateway& gateway);
 
  private:
   using StreamReactor = grpc::ServerWriteReactor<grpc::ByteBuffer>;
@@ -45,7 +49,18 @@ class PrimitiveService : public RawService {
                              grpc::CallbackServerContext& context,
                              absl::string_view request);
 
+  // What the log and a query say of it.
+  DecodedOperation OperationOf(const session::Operation& operation,
+                               HeaderKind kind, const Request& request) const;
+  partition::CommandRequest CommandOf(
+      partition::CommandRequest::Kind kind, const Request& request,
+      const session::Operation& operation) const;
+  partition::QueryRequest QueryOf(const Request& request,
+                                  const session::Operation* operation) const;
+
   const session::PrimitiveType& type_;
+  const session::Generation generation_;
+  const ErrorProfile profile_;
   Gateway& gateway_;
 };
 

@@ -16,6 +16,7 @@
 #include "partition/executor.h"
 #include "partition/partition.h"
 #include "server/service/envelope.h"
+#include "server/service/error.h"
 #include "server/service/stream_call.h"
 
 namespace server::service {
@@ -33,10 +34,11 @@ class PrimitiveStream : public StreamCall, public partition::StreamSink {
  public:
   // `place`, if any, is given back with it.
   PrimitiveStream(grpc::CallbackServerContext& context, OpenStreams& streams,
+                  const ErrorProfile& profile,
                   std::weak_ptr<partition::Partition> partition,
                   HeaderKind kind, const StreamPace& pace,
                   std::shared_ptr<const void> place)
-      : StreamCall(context, streams),
+      : StreamCall(context, streams, profile),
         partition_(std::move(partition)),
         kind_(kind),
         pace_(pace),

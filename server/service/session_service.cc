@@ -4,8 +4,11 @@
 
 #include "absl/status/statusor.h"
 #include "atomix/multiraft/v1/fsm.pb.h"
+#include "base/status_macros.h"
 #include "server/service/commands.h"
 #include "server/service/envelope.h"
+#include "server/service/generation.h"
+#include "server/service/primitive_spec.h"
 
 namespace server::service {
 namespace {
@@ -13,13 +16,11 @@ namespace {
 namespace v1 = ::atomix::multiraft::v1;
 
 void Propose(partition::Partition& partition, const RequestHeaders& headers,
-             absl::StatusOr<std::string> command,
-             const std::shared_ptr<UnaryCall>& call) {
-  if (!command.ok()) return call->Reject(std::move(command).status());
+             std::string command, const std::shared_ptr<UnaryCall>& call) {
   partition.Propose(
       {.kind = partition::CommandRequest::Kind::kUnary,
        .key = {.session = headers.session, .sequence = headers.sequence},
-       .bytes = *std::move(command)},
+       .bytes = std::move(command)},
       partition::Completion<session::Applied>(
           [call](partition::Reply<session::Applied> reply) {
             if (reply.ok()) reply.refusal = partition::RefusalOf(reply.value);
@@ -31,32 +32,29 @@ void Propose(partition::Partition& partition, const RequestHeaders& headers,
           }));
 }
 
-// Reads the request; false if it was answered already.
-template <class Input>
-bool Decode(const std::shared_ptr<UnaryCall>& call, absl::string_view bytes,
-            Request& request, Input& input) {
-  absl::Status status = DecodeRequest(bytes, HeaderKind::kCommand, request);
-  if (status.ok() && !request.has_input) {
-    status = absl::InvalidArgumentError("input is missing");
-  }
-  if (status.ok() && !ParseMessage(request.input, input)) {
-    status = absl::InvalidArgumentError("input does not decode");
-  }
-  if (status.ok()) return true;
-  call->Reject(std::move(status));
-  return false;
+// Reads the request, which must have an input.
+absl::Status Decode(absl::string_view bytes, Request& request) {
+  RETURN_IF_ERROR(DecodeRequest(bytes, HeaderKind::kCommand, request));
+  if (request.has_input) return absl::OkStatus();
+  return absl::InvalidArgumentError("input is missing");
 }
 
 }  // namespace
 
-SessionService::SessionService(Gateway& gateway)
-    : RawService("atomix.multiraft.v1.Session"), gateway_(gateway) {
+SessionService::SessionService(session::Generation generation,
+                               const session::Registry& registry,
+                               Gateway& gateway)
+    : RawService(SharedService(generation, "Session")),
+      generation_(generation),
+      registry_(registry),
+      gateway_(gateway) {
+  const ErrorProfile profile = ProfileOf(generation);
   AddUnary(
-      "CreatePrimitive", {},
+      "CreatePrimitive", profile,
       [this](const std::shared_ptr<UnaryCall>& call,
              absl::string_view request) { CreatePrimitive(call, request); });
   AddUnary(
-      "ClosePrimitive", {},
+      "ClosePrimitive", profile,
       [this](const std::shared_ptr<UnaryCall>& call,
              absl::string_view request) { ClosePrimitive(call, request); });
 }
@@ -64,32 +62,38 @@ SessionService::SessionService(Gateway& gateway)
 void SessionService::CreatePrimitive(const std::shared_ptr<UnaryCall>& call,
                                      absl::string_view bytes) {
   Request request;
-  v1::CreatePrimitiveInput input;
-  if (!Decode(call, bytes, request, input)) return;
-  const auto partition =
-      gateway_.Route(call,
-                     {.service = name(),
-                      .rpc = "CreatePrimitive",
-                      .writes = true,
-                      .partition = request.headers.partition,
-                      .in_session = true,
-                      .session = request.headers.session,
-                      .primitive_namespace = input.spec().namespace_(),
-                      .primitive_name = input.spec().name(),
-                      .input = request.input},
-                     bytes);
+  absl::Status status = Decode(bytes, request);
+  if (!status.ok()) return call->Reject(std::move(status));
+  const absl::StatusOr<PrimitiveSpec> spec = ParseSpec(
+      generation_, request.input, registry_, gateway_.options().limits);
+  DecodedOperation operation{.service = name(),
+                             .rpc = "CreatePrimitive",
+                             .writes = true,
+                             .partition = request.headers.partition,
+                             .in_session = true,
+                             .session = request.headers.session,
+                             .input = request.input};
+  if (spec.ok()) {
+    operation.primitive_namespace = spec->name_space;
+    operation.primitive_name = spec->name;
+  }
+  const auto partition = gateway_.Route(call, operation, bytes);
   if (partition == nullptr) return;
-  Propose(
-      *partition, request.headers,
-      CreatePrimitiveCommand(request.headers, input, gateway_.options().limits),
-      call);
+  // Its session comes first, as everywhere.
+  if (!spec.ok()) return call->Reject(spec.status());
+  Propose(*partition, request.headers,
+          CreatePrimitiveCommand(request.headers, generation_, *spec), call);
 }
 
 void SessionService::ClosePrimitive(const std::shared_ptr<UnaryCall>& call,
                                     absl::string_view bytes) {
   Request request;
+  absl::Status status = Decode(bytes, request);
   v1::ClosePrimitiveInput input;
-  if (!Decode(call, bytes, request, input)) return;
+  if (status.ok() && !ParseMessage(request.input, input)) {
+    status = absl::InvalidArgumentError("input does not decode");
+  }
+  if (!status.ok()) return call->Reject(std::move(status));
   const auto partition =
       gateway_.Route(call,
                      {.service = name(),
@@ -104,7 +108,7 @@ void SessionService::ClosePrimitive(const std::shared_ptr<UnaryCall>& call,
                      bytes);
   if (partition == nullptr) return;
   Propose(*partition, request.headers,
-          ClosePrimitiveCommand(request.headers, input), call);
+          ClosePrimitiveCommand(request.headers, generation_, input), call);
 }
 
 }  // namespace server::service

@@ -7,13 +7,16 @@
 
 #include "server/service/gateway.h"
 #include "server/service/raw_service.h"
+#include "session/registry.h"
+#include "session/types.h"
 
 namespace server::service {
 
 class SessionService : public RawService {
  public:
-  // `gateway` must outlive it.
-  explicit SessionService(Gateway& gateway);
+  // The references must outlive it.
+  SessionService(session::Generation generation,
+                 const session::Registry& registry, Gateway& gateway);
 
  private:
   void CreatePrimitive(const std::shared_ptr<UnaryCall>& call,
@@ -21,6 +24,8 @@ class SessionService : public RawService {
   void ClosePrimitive(const std::shared_ptr<UnaryCall>& call,
                       absl::string_view request);
 
+  const session::Generation generation_;
+  const session::Registry& registry_;
   Gateway& gateway_;
 };
 

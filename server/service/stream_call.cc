@@ -11,8 +11,9 @@ namespace {
 
 class PlainStream : public StreamCall {
  public:
-  PlainStream(grpc::CallbackServerContext& context, OpenStreams& streams)
-      : StreamCall(context, streams) {}
+  PlainStream(grpc::CallbackServerContext& context, OpenStreams& streams,
+              const ErrorProfile& profile)
+      : StreamCall(context, streams, profile) {}
 
   void SendOnly(absl::string_view message) {
     Send(message);
@@ -140,7 +141,7 @@ void StreamCall::GoneOnce() {
 }
 
 void StreamCall::FinishWith(const Error& error) {
-  WireError wire = EncodeError(error, {});
+  WireError wire = EncodeError(error, profile_);
   for (const auto& [key, value] : wire.trailers) {
     context_.AddTrailingMetadata(key, value);
   }
@@ -150,7 +151,7 @@ void StreamCall::FinishWith(const Error& error) {
 grpc::ServerWriteReactor<grpc::ByteBuffer>* HoldAndRefuse(
     grpc::CallbackServerContext& context, OpenStreams& streams,
     partition::Executor& timer, uint64_t hold_ns, Error error) {
-  auto stream = StreamCall::Start<HeldStream>(context, streams);
+  auto stream = StreamCall::Start<HeldStream>(context, streams, ErrorProfile{});
   timer.PostAfter(hold_ns, [weak = std::weak_ptr<StreamCall>(stream),
                             error = std::move(error)] {
     if (auto held = weak.lock()) held->End(error);
@@ -160,8 +161,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HoldAndRefuse(
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* RejectStream(
     grpc::CallbackServerContext& context, OpenStreams& streams,
-    absl::Status status) {
-  auto stream = StreamCall::Start<PlainStream>(context, streams);
+    absl::Status status, const ErrorProfile& profile) {
+  auto stream = StreamCall::Start<PlainStream>(context, streams, profile);
   stream->End({.refusal = {.status = std::move(status),
                            .outcome = partition::Outcome::kNotProposed}});
   return stream.get();
@@ -170,7 +171,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* RejectStream(
 grpc::ServerWriteReactor<grpc::ByteBuffer>* AnswerStream(
     grpc::CallbackServerContext& context, OpenStreams& streams,
     absl::string_view message) {
-  auto stream = StreamCall::Start<PlainStream>(context, streams);
+  auto stream =
+      StreamCall::Start<PlainStream>(context, streams, ErrorProfile{});
   stream->SendOnly(message);
   return stream.get();
 }

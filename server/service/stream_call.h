@@ -70,8 +70,11 @@ class StreamCall : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void End(const Error& error) ABSL_LOCKS_EXCLUDED(mu_);
 
  protected:
+  StreamCall(grpc::CallbackServerContext& context, OpenStreams& streams,
+             const ErrorProfile& profile)
+      : context_(context), streams_(streams), profile_(profile) {}
   StreamCall(grpc::CallbackServerContext& context, OpenStreams& streams)
-      : context_(context), streams_(streams) {}
+      : StreamCall(context, streams, ErrorProfile{}) {}
 
   // Writes one message; dropped if the call has ended. REQUIRES: no write is in
   // flight.
@@ -94,6 +97,7 @@ class StreamCall : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   grpc::CallbackServerContext& context_;
   OpenStreams& streams_;
+  const ErrorProfile profile_;
   std::shared_ptr<StreamCall> self_;  // gRPC's share, until OnDone.
   grpc::ByteBuffer message_;          // gRPC's while writing_.
 
@@ -114,7 +118,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HoldAndRefuse(
 // A stream that is wrong: refused at once.
 grpc::ServerWriteReactor<grpc::ByteBuffer>* RejectStream(
     grpc::CallbackServerContext& context, OpenStreams& streams,
-    absl::Status status);
+    absl::Status status, const ErrorProfile& profile);
 
 // A stream of exactly one message.
 grpc::ServerWriteReactor<grpc::ByteBuffer>* AnswerStream(
