@@ -1,5 +1,6 @@
 #include "client/call.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -44,7 +45,10 @@ absl::Status Call::Begin(grpc::ClientContext& context) {
       timer.WaitUntil(mu_, changed_, next_attempt_ns_);
     }
   }
-  if (is_retry) AwaitConnection();
+  const std::shared_ptr<const Server> before =
+      std::exchange(server_, connection_.route().Pick());
+  // Another server is not waited for: there may be a third.
+  if (is_retry && before == server_) AwaitConnection();
   base::MutexLock lock(mu_);
   if (!cancelled_.ok()) return Final(cancelled_);
   const int64_t now_ns = timer.NowNanos();
@@ -73,7 +77,7 @@ void Call::AwaitConnection() {
     const gpr_timespec slice_end =
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                      gpr_time_from_nanos(kConnectSliceNs, GPR_TIMESPAN));
-    if (connection_.channel()->WaitForConnected(slice_end)) return;
+    if (channel()->WaitForConnected(slice_end)) return;
   }
 }
 
@@ -81,6 +85,10 @@ std::optional<absl::Status> Call::End(const grpc::Status& status,
                                       const grpc::ClientContext& context) {
   int64_t wait_ns = 0;
   AttemptEnd end = ReadEnd(status, context);
+  if (end.status.code() == absl::StatusCode::kUnavailable) {
+    connection_.route().Failed(
+        *server_, {.answered = end.answered, .leader = end.leader});
+  }
   {
     base::MutexLock lock(mu_);
     context_ = nullptr;
@@ -93,7 +101,7 @@ std::optional<absl::Status> Call::End(const grpc::Status& status,
       if (late) return DeadlineError();
       // The server waited for something, and says for what.
       if (!limits_.retry_server_timeouts) {
-        return Final(From(connection_.options().server, end.status));
+        return Final(From(address(), end.status));
       }
     } else if (code != absl::StatusCode::kUnavailable) {
       // An answer: the outcome is known, unless it is that of this attempt
@@ -102,13 +110,12 @@ std::optional<absl::Status> Call::End(const grpc::Status& status,
     }
     wait_ns = PlanRetry(end.status, end.retry_after_ns);
     if (next_attempt_ns_ >= limits_.deadline_ns) {
-      return Final(From(connection_.options().server, end.status));
+      return Final(From(address(), end.status));
     }
   }
   if (connection_.options().on_retry) {
-    connection_.options().on_retry(
-        From(connection_.options().server, end.status),
-        absl::Nanoseconds(wait_ns));
+    connection_.options().on_retry(From(address(), end.status),
+                                   absl::Nanoseconds(wait_ns));
   }
   return std::nullopt;
 }
@@ -132,8 +139,17 @@ void Call::Cancel(absl::Status why) {
   changed_.SignalAll();
 }
 
+bool Call::maybe_taken() const {
+  base::MutexLock lock(mu_);
+  return maybe_taken_;
+}
+
+std::string Call::address() const {
+  return server_ == nullptr ? connection_.options().server : server_->address();
+}
+
 absl::Status Call::DeadlineError() const {
-  const std::string& server = connection_.options().server;
+  const std::string server = address();
   if (last_failure_.ok()) {
     return Final(absl::DeadlineExceededError(
         absl::StrCat(server, ": no answer in time")));

@@ -5,12 +5,14 @@
 //   while (true) {
 //     grpc::ClientContext context;
 //     RETURN_IF_ERROR(call.Begin(context));
-//     const grpc::Status status = stub.Get(&context, request, &response);
+//     const auto stub = api::Map::NewStub(call.channel());
+//     const grpc::Status status = stub->Get(&context, request, &response);
 //     if (const auto end = call.End(status, context)) return *end;
 //   }
 //
-// UNAVAILABLE is tried again, everything else is an answer. (One that says "not
-// proposed" says nothing of the attempts before it.) Whether an attempt
+// UNAVAILABLE is tried again, at the server that the connection's route then
+// picks; everything else is an answer. (One that says "not proposed" says
+// nothing of the attempts before it.) Whether an attempt
 // may be repeated at all (a sequence number makes it so) is the caller's
 // matter.
 //
@@ -21,14 +23,18 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "base/mutex.h"
 #include "client/backoff.h"
 #include "client/connection.h"
+#include "client/route.h"
 
 namespace grpc {
+class ChannelInterface;
 class ClientContext;
 class Status;
 }  // namespace grpc
@@ -56,6 +62,15 @@ class Call {
   // the call: cancelled, or the deadline has passed.
   absl::Status Begin(grpc::ClientContext& context);
 
+  // Where the attempt of the last Begin goes. For the thread that drives.
+  const std::shared_ptr<grpc::ChannelInterface>& channel() const {
+    return server_->channel();
+  }
+
+  // Some attempt may have reached a server that took it. For the thread that
+  // drives, between attempts.
+  bool maybe_taken() const;
+
   // The attempt of the last Begin is over. Returns how the call ended, or
   // nothing if it is to be tried again.
   std::optional<absl::Status> End(const grpc::Status& status,
@@ -75,6 +90,7 @@ class Call {
  private:
   // Gives a broken channel some time to connect.
   void AwaitConnection() ABSL_LOCKS_EXCLUDED(mu_);
+  std::string address() const;
   absl::Status DeadlineError() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Final(absl::Status status) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -84,7 +100,10 @@ class Call {
   Connection& connection_;  // Constant after construction.
   const CallLimits limits_;
 
-  base::Mutex mu_;  // Held briefly; never across an attempt.
+  // The thread that drives: where the last attempt went; null before the first.
+  std::shared_ptr<const Server> server_;
+
+  mutable base::Mutex mu_;  // Held briefly; never across an attempt.
   base::CondVar changed_;
   Backoff backoff_ ABSL_GUARDED_BY(mu_);
   int64_t next_attempt_ns_ ABSL_GUARDED_BY(mu_) = 0;

@@ -1,33 +1,41 @@
-// The C++ client of multiraft: sessions, and the primitives that are used in
-// them.
+// The C++ client of multiraft, as one header.
 //
-//   client::Connection connection({.server = "127.0.0.1:5678"});
-//   ASSIGN_OR_RETURN(auto session, client::Session::Open(connection, {}));
-//   ASSIGN_OR_RETURN(auto users, client::Map::Open(*session, "users"));
+//   auto client = client::Client::Connect({"10.0.0.1:5678", "10.0.0.2:5678"},
+//                                         {});
+//   if (!client.ok()) ...
+//   ASSIGN_OR_RETURN(auto users, client::Map::Open(**client, "users"));
 //   ASSIGN_OR_RETURN(auto put, users.Put("ann", "admin"));
 //
-//   auto events = users.Events("");   // In another thread, say.
+//   auto events = users.Events("");   // Read by another thread, say.
 //   while (true) {
 //     ASSIGN_OR_RETURN(auto event, events->Next());
 //     ...
 //   }
 //
+// Everything is synchronous, thread-safe unless it says otherwise, ends in a
+// known time, and says in an absl::Status what went wrong.
+//
 // Where to read on:
-//   connection.h   which server, how long a call may take
-//   session.h      what a session is, and when it is lost
+//   cluster_client.h   Client: which servers, where keys go, lost sessions
 //   counter.h, countermap.h, election.h, indexedmap.h, list.h, lock.h, map.h,
 //   multimap.h, set.h, value.h   the primitives
-//   stream.h       events and watches
-//   leader_watch.h, admin.h   what needs no session
-//   status.h       what an error means
+//   stream.h           events and watches
+//   status.h           what an error means
 //
-// Objects borrow what they were made of: a connection outlives its sessions, a
-// session its primitives and their streams. There is no global state.
+// Below that, for one server and sessions by hand, as tools want them:
+//   connection.h       one server
+//   session.h          what a session is, and when it is lost
+//   leader_watch.h, admin.h   what needs no session
+//
+// Of that layer objects borrow what they were made of: a connection outlives
+// its sessions, a session its primitives and their streams. What comes of a
+// Client looks after itself. There is no global state.
 
 #ifndef CLIENT_CLIENT_H_
 #define CLIENT_CLIENT_H_
 
 #include "client/admin.h"
+#include "client/cluster_client.h"
 #include "client/connection.h"
 #include "client/counter.h"
 #include "client/countermap.h"

@@ -1,6 +1,9 @@
-// Connection is the way to one server: the gRPC channel, and the rules by which
-// every call over it is timed and tried again. It connects when first used and
-// again whenever that breaks; nothing here blocks or fails.
+// Connection is the way to one server, or to a partition of a cluster wherever
+// that is led: where calls go, and the rules by which they are timed and tried
+// again. It connects when first used and again whenever that breaks; nothing
+// here blocks or fails.
+//
+// Most programs want a Client (client.h), which makes its own.
 //
 // Thread-safe; outlives its sessions.
 
@@ -17,11 +20,8 @@
 #include "base/mutex.h"
 #include "base/random.h"
 #include "client/backoff.h"
+#include "client/route.h"
 #include "client/timer.h"
-
-namespace grpc {
-class ChannelInterface;
-}
 
 namespace client {
 
@@ -47,15 +47,20 @@ struct ConnectionOptions {
 
 class Connection {
  public:
+  // To options.server.
   explicit Connection(ConnectionOptions options);
+  // Where `route` says; options.server means nothing.
+  Connection(ConnectionOptions options, std::shared_ptr<Route> route);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   const ConnectionOptions& options() const { return options_; }
   Timer& timer() { return *timer_; }
-  const std::shared_ptr<grpc::ChannelInterface>& channel() const {
-    return channel_;
+  Route& route() { return *route_; }
+  // To where an attempt that starts now goes.
+  std::shared_ptr<grpc::ChannelInterface> channel() {
+    return route_->Pick()->channel();
   }
 
   // The time on timer() at which a call that starts now has taken too long.
@@ -67,7 +72,7 @@ class Connection {
  private:
   const ConnectionOptions options_;  // Constant after construction.
   Timer* const timer_;
-  const std::shared_ptr<grpc::ChannelInterface> channel_;
+  const std::shared_ptr<Route> route_;
 
   base::Mutex mu_;
   base::Random random_ ABSL_GUARDED_BY(mu_);

@@ -4,7 +4,9 @@
 
 #include "atomix/multiraft/counter/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 
 namespace client {
 namespace api = atomix::multiraft::counter::v1;
@@ -12,22 +14,27 @@ namespace api = atomix::multiraft::counter::v1;
 using Stub = api::Counter::Stub;
 
 struct Counter::Rep {
-  Primitive<api::Counter> primitive;
+  std::shared_ptr<Spread<api::Counter>> spread;
 
   // Every output of a counter is {value}.
   template <class Method, class Input>
   absl::StatusOr<int64_t> Run(Method method, Input input) {
-    ASSIGN_OR_RETURN(const auto output,
-                     primitive.Run(method, std::move(input)));
+    ASSIGN_OR_RETURN(const auto output, spread->Run(method, std::move(input)));
     return output.value();
   }
 };
 
 absl::StatusOr<Counter> Counter::Open(Session& session,
                                       const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive,
-                   Primitive<api::Counter>::Open(session, name));
-  return Counter(std::make_unique<Rep>(Rep{std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread, Spread<api::Counter>::Open(session, name));
+  return Counter(std::make_unique<Rep>(Rep{std::move(spread)}));
+}
+
+absl::StatusOr<Counter> Counter::Open(Client& client,
+                                      const PrimitiveName& name) {
+  ASSIGN_OR_RETURN(auto spread,
+                   Spread<api::Counter>::ByName(client.pool(), name));
+  return Counter(std::make_unique<Rep>(Rep{std::move(spread)}));
 }
 
 Counter::Counter(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -65,6 +72,6 @@ absl::StatusOr<int64_t> Counter::CompareAndSet(int64_t expected,
   return rep_->Run(&Stub::Update, std::move(input));
 }
 
-absl::Status Counter::Close() { return rep_->primitive.Close(); }
+absl::Status Counter::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

@@ -8,7 +8,7 @@
 // be sent. If it fails with IsOutcomeUnknown it has changed it once or not at
 // all.
 //
-// Thread-safe. The session outlives it.
+// Thread-safe. The session outlives it; a Client need not.
 
 #ifndef CLIENT_COUNTER_H_
 #define CLIENT_COUNTER_H_
@@ -23,11 +23,17 @@
 
 namespace client {
 
+class Client;
+
 class Counter {
  public:
   // Opens the counter, creating it if there is none. kPermissionDenied: another
   // type of primitive has this name.
   static absl::StatusOr<Counter> Open(Session& session,
+                                      const PrimitiveName& name);
+
+  // The same in the partition of a cluster that the name belongs to.
+  static absl::StatusOr<Counter> Open(Client& client,
                                       const PrimitiveName& name);
 
   Counter(Counter&&);

@@ -1,5 +1,6 @@
 #include "client/countermap.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <optional>
@@ -8,14 +9,18 @@
 #include "absl/container/flat_hash_map.h"
 #include "atomix/multiraft/countermap/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/duration.h"
+#include "client/key_locks.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 
 namespace client {
 namespace {
 
 namespace api = atomix::multiraft::countermap::v1;
 
+using One = Primitive<api::CounterMap>;
 using Stub = api::CounterMap::Stub;
 
 CounterMapEvent FromApi(api::Event&& event) {
@@ -53,11 +58,12 @@ Input InputOf(absl::string_view key) {
 }  // namespace
 
 struct CounterMap::Rep {
-  Primitive<api::CounterMap> primitive;
+  std::shared_ptr<Spread<api::CounterMap>> spread;
 
   absl::StatusOr<int64_t> Get(absl::string_view key) {
-    ASSIGN_OR_RETURN(const auto output,
-                     primitive.Run(&Stub::Get, InputOf<api::GetInput>(key)));
+    ASSIGN_OR_RETURN(
+        const auto output,
+        spread->RunOf(key, &Stub::Get, InputOf<api::GetInput>(key)));
     return output.value();
   }
 
@@ -68,10 +74,11 @@ struct CounterMap::Rep {
     return value;
   }
 
-  std::unique_ptr<Stream<CounterMapUpdate>> Entries(bool watch) {
+  static std::unique_ptr<Stream<CounterMapUpdate>> Entries(One& one,
+                                                           bool watch) {
     api::EntriesInput input;
     input.set_watch(watch);
-    return primitive.Watch<CounterMapUpdate>(
+    return one.Watch<CounterMapUpdate>(
         &Stub::Entries, std::move(input),
         [](api::EntriesOutput output) {
           return CounterMapUpdate{
@@ -95,7 +102,10 @@ struct CounterMap::Rep {
 class CounterMap::Rep::WatchStream : public Stream<CounterMapUpdate> {
  public:
   explicit WatchStream(std::shared_ptr<Rep> rep)
-      : rep_(std::move(rep)), entries_(rep_->Entries(/*watch=*/true)) {}
+      : rep_(std::move(rep)),
+        entries_(rep_->spread->StreamOf<CounterMapUpdate>(
+            rep_->spread->all(),
+            [](One& one) { return Rep::Entries(one, /*watch=*/true); })) {}
 
   absl::StatusOr<std::optional<CounterMapUpdate>> Next() override {
     while (true) {
@@ -177,9 +187,14 @@ class CounterMap::Rep::WatchStream : public Stream<CounterMapUpdate> {
 
 absl::StatusOr<CounterMap> CounterMap::Open(Session& session,
                                             const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive,
-                   Primitive<api::CounterMap>::Open(session, name));
-  return CounterMap(std::make_shared<Rep>(Rep{std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread, Spread<api::CounterMap>::Open(session, name));
+  return CounterMap(std::make_shared<Rep>(Rep{std::move(spread)}));
+}
+
+absl::StatusOr<CounterMap> CounterMap::Open(Client& client,
+                                            const PrimitiveName& name) {
+  return CounterMap(std::make_shared<Rep>(
+      Rep{Spread<api::CounterMap>::Over(client.pool(), name)}));
 }
 
 CounterMap::CounterMap(std::shared_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -192,37 +207,40 @@ absl::StatusOr<int64_t> CounterMap::Get(absl::string_view key) {
 }
 
 absl::StatusOr<uint32_t> CounterMap::Size() {
-  ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Size, api::SizeInput()));
-  return output.size();
+  ASSIGN_OR_RETURN(const auto outputs,
+                   rep_->spread->RunAll(&Stub::Size, api::SizeInput()));
+  uint32_t size = 0;
+  for (const auto& output : outputs) size += output.size();
+  return size;
 }
 
 absl::StatusOr<std::vector<CounterMapEntry>> CounterMap::List() {
-  const auto listing = rep_->Entries(/*watch=*/false);
+  ASSIGN_OR_RETURN(auto updates,
+                   rep_->spread->GatherAll<CounterMapUpdate>([](One& one) {
+                     return Rep::Entries(one, /*watch=*/false);
+                   }));
   std::vector<CounterMapEntry> entries;
-  while (true) {
-    ASSIGN_OR_RETURN(std::optional<CounterMapUpdate> update, listing->Next());
-    if (!update.has_value()) return entries;
-    if (update->kind == CounterMapUpdate::Kind::kRestarted) {
-      entries.clear();
-    } else {
-      entries.push_back(std::move(update->entry));
-    }
-  }
+  entries.reserve(updates.size());
+  for (CounterMapUpdate& update : updates)
+    entries.push_back(std::move(update.entry));
+  // Those of each partition are in order.
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.key < b.key; });
+  return entries;
 }
 
 absl::StatusOr<int64_t> CounterMap::Set(absl::string_view key, int64_t value) {
   auto input = InputOf<api::SetInput>(key);
   input.set_value(value);
   ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Set, std::move(input)));
+                   rep_->spread->RunOf(key, &Stub::Set, std::move(input)));
   return output.prev_value();
 }
 
 absl::Status CounterMap::Insert(absl::string_view key, int64_t value) {
   auto input = InputOf<api::InsertInput>(key);
   input.set_value(value);
-  return rep_->primitive.Run(&Stub::Insert, std::move(input)).status();
+  return rep_->spread->RunOf(key, &Stub::Insert, std::move(input)).status();
 }
 
 absl::Status CounterMap::CompareAndSet(absl::string_view key, int64_t expected,
@@ -230,7 +248,7 @@ absl::Status CounterMap::CompareAndSet(absl::string_view key, int64_t expected,
   auto input = InputOf<api::UpdateInput>(key);
   input.set_value(value);
   input.set_prev_value(expected);
-  return rep_->primitive.Run(&Stub::Update, std::move(input)).status();
+  return rep_->spread->RunOf(key, &Stub::Update, std::move(input)).status();
 }
 
 // On the wire a delta of 0 means 1.
@@ -239,8 +257,8 @@ absl::StatusOr<int64_t> CounterMap::Increment(absl::string_view key,
   if (delta == 0) return rep_->Read(key);
   auto input = InputOf<api::IncrementInput>(key);
   input.set_delta(delta);
-  ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Increment, std::move(input)));
+  ASSIGN_OR_RETURN(const auto output, rep_->spread->RunOf(key, &Stub::Increment,
+                                                          std::move(input)));
   return Sum(output.prev_value(), static_cast<uint64_t>(delta));
 }
 
@@ -249,8 +267,8 @@ absl::StatusOr<int64_t> CounterMap::Decrement(absl::string_view key,
   if (delta == 0) return rep_->Read(key);
   auto input = InputOf<api::DecrementInput>(key);
   input.set_delta(delta);
-  ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Decrement, std::move(input)));
+  ASSIGN_OR_RETURN(const auto output, rep_->spread->RunOf(key, &Stub::Decrement,
+                                                          std::move(input)));
   return Sum(output.prev_value(), uint64_t{0} - static_cast<uint64_t>(delta));
 }
 
@@ -258,7 +276,7 @@ absl::Status CounterMap::CompareAndRemove(absl::string_view key,
                                           int64_t expected) {
   auto input = InputOf<api::RemoveInput>(key);
   input.set_prev_value(expected);
-  return rep_->primitive.Run(&Stub::Remove, std::move(input)).status();
+  return rep_->spread->RunOf(key, &Stub::Remove, std::move(input)).status();
 }
 
 absl::StatusOr<int64_t> CounterMap::Remove(absl::string_view key) {
@@ -271,39 +289,37 @@ absl::StatusOr<int64_t> CounterMap::Remove(absl::string_view key) {
 }
 
 absl::Status CounterMap::Clear() {
-  return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+  return rep_->spread->RunAll(&Stub::Clear, api::ClearInput()).status();
 }
 
 absl::Status CounterMap::LockKeys(const std::vector<std::string>& keys,
                                   const WaitOptions& options) {
-  api::LockInput input;
-  for (const std::string& key : keys) input.add_keys(key);
-  if (options.limit.has_value()) {
-    *input.mutable_timeout() = ToProto(*options.limit);
-  }
-  return rep_->primitive.Wait(&Stub::Lock, std::move(input), options).status();
+  return client::LockKeys(*rep_->spread, &Stub::Lock, &Stub::Unlock, keys,
+                          options);
 }
 
 absl::Status CounterMap::UnlockKeys(const std::vector<std::string>& keys) {
-  api::UnlockInput input;
-  for (const std::string& key : keys) input.add_keys(key);
-  return rep_->primitive.Run(&Stub::Unlock, std::move(input)).status();
+  return client::UnlockKeys(*rep_->spread, &Stub::Unlock, keys);
 }
 
 std::unique_ptr<Stream<CounterMapEvent>> CounterMap::Events(
     absl::string_view key) {
-  return rep_->primitive.Watch<CounterMapEvent>(
-      &Stub::Events, InputOf<api::EventsInput>(key),
-      [](api::EventsOutput output) {
-        return FromApi(std::move(*output.mutable_event()));
-      },
-      /*restarted=*/nullptr, StreamEnd::kNone);
+  return rep_->spread->StreamOf<CounterMapEvent>(
+      rep_->spread->PartsOf(key),
+      [input = InputOf<api::EventsInput>(key)](One& one) {
+        return one.Watch<CounterMapEvent>(
+            &Stub::Events, input,
+            [](api::EventsOutput output) {
+              return FromApi(std::move(*output.mutable_event()));
+            },
+            /*restarted=*/nullptr, StreamEnd::kNone);
+      });
 }
 
 std::unique_ptr<Stream<CounterMapUpdate>> CounterMap::Watch() {
   return std::make_unique<Rep::WatchStream>(rep_);
 }
 
-absl::Status CounterMap::Close() { return rep_->primitive.Close(); }
+absl::Status CounterMap::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

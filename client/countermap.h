@@ -11,7 +11,7 @@
 // Keys can be locked, by the session. Locks are advisory: they keep out other
 // locks and nothing else.
 //
-// Thread-safe. The session outlives it and its streams.
+// Thread-safe. The session outlives it and its streams; a Client need not.
 
 #ifndef CLIENT_COUNTERMAP_H_
 #define CLIENT_COUNTERMAP_H_
@@ -30,6 +30,8 @@
 #include "client/wait_options.h"
 
 namespace client {
+
+class Client;
 
 struct CounterMapEntry {
   std::string key;
@@ -62,6 +64,11 @@ class CounterMap {
   // Opens the map, creating it if there is none. kPermissionDenied: another
   // type of primitive has this name.
   static absl::StatusOr<CounterMap> Open(Session& session,
+                                         const PrimitiveName& name);
+
+  // The same, spread over the partitions of a cluster. It is created in each
+  // when that is first needed, so kPermissionDenied may come from any call.
+  static absl::StatusOr<CounterMap> Open(Client& client,
                                          const PrimitiveName& name);
 
   CounterMap(CounterMap&&);
@@ -105,12 +112,14 @@ class CounterMap {
 
   // Locks all keys at once for the session, in the order of those who ask.
   // kAborted: somebody else had one of them until the limit. If it fails with
-  // IsOutcomeUnknown the session may have got them all the same.
+  // IsOutcomeUnknown the session may have got them all the same. Of a cluster:
+  // at once in each partition, and in the order of partitions.
   absl::Status LockKeys(const std::vector<std::string>& keys,
                         const WaitOptions& options);
 
   // Gives back the keys, or without any all that the session has locked.
-  // kAborted, and nothing changes, if it has not locked all of these.
+  // kAborted, and nothing changes, if it has not locked all of these; of a
+  // cluster, nothing in the partition that this is about.
   absl::Status UnlockKeys(const std::vector<std::string>& keys);
 
   // Every change from now on, each once and in order, whatever happens to

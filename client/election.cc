@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "atomix/multiraft/election/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/connection.h"
 #include "client/election_watch.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 #include "client/status.h"
 
 namespace client {
@@ -17,6 +20,7 @@ namespace {
 
 namespace api = atomix::multiraft::election::v1;
 
+using One = Primitive<api::LeaderElection>;
 using Stub = api::LeaderElection::Stub;
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
@@ -40,19 +44,16 @@ absl::Status NotLeading(const std::string& candidate, const ElectionTerm& now) {
       ", in term ", now.number));
 }
 
-}  // namespace
-
-struct Election::Rep {
-  Session* session;  // Never null.
-  Primitive<api::LeaderElection> primitive;
+// The election in one session, whose candidates are its own.
+struct InSession {
+  One one;
 
   // Every command is about a candidate, and every output is {term}.
   template <class Input, class Method>
   absl::StatusOr<ElectionTerm> Run(Method method, absl::string_view candidate) {
     Input input;
     input.set_candidate(std::string(candidate));
-    ASSIGN_OR_RETURN(const auto output,
-                     primitive.Run(method, std::move(input)));
+    ASSIGN_OR_RETURN(const auto output, one.Run(method, std::move(input)));
     return FromApi(output.term());
   }
 
@@ -64,10 +65,9 @@ struct Election::Rep {
     }
     api::EnterInput input;
     input.set_candidate(std::string(candidate));
-    ASSIGN_OR_RETURN(const auto output,
-                     primitive.Wait(&Stub::Enter, std::move(input),
-                                    {.limit = absl::ZeroDuration(),
-                                     .stop = std::move(stop)}));
+    ASSIGN_OR_RETURN(const auto output, one.Wait(&Stub::Enter, std::move(input),
+                                                 {.limit = absl::ZeroDuration(),
+                                                  .stop = std::move(stop)}));
     return FromApi(output.term());
   }
 
@@ -76,31 +76,57 @@ struct Election::Rep {
   }
 
   absl::StatusOr<ElectionTerm> Term(std::stop_token stop) {
-    ASSIGN_OR_RETURN(
-        const auto output,
-        primitive.Wait(&Stub::GetTerm, api::GetTermInput(),
-                       {.limit = absl::ZeroDuration(), .stop = stop}));
+    ASSIGN_OR_RETURN(const auto output,
+                     one.Wait(&Stub::GetTerm, api::GetTermInput(),
+                              {.limit = absl::ZeroDuration(), .stop = stop}));
     return FromApi(output.term());
   }
 
-  static std::unique_ptr<ElectionWatch> Watch(std::shared_ptr<Rep> rep) {
-    using Change = ElectionWatch::Change;
-    auto changes = rep->primitive.Watch<Change>(
-        &Stub::Watch, api::WatchInput(),
-        [](api::WatchOutput output) { return Change(FromApi(output.term())); },
-        [] { return Change(); }, StreamEnd::kNone);
-    Session& session = *rep->session;
-    return std::make_unique<ElectionWatch>(ElectionWatch::Options{
-        .changes = std::move(changes),
-        .read = [rep = std::move(rep)](
-                    std::stop_token stop) { return rep->Term(stop); },
-        .timer = &session.connection().timer(),
-        .period_ns = absl::ToInt64Nanoseconds(session.timeout() / 4)});
+  Timer& timer() const { return one.session().connection().timer(); }
+};
+
+std::unique_ptr<ElectionWatch> WatchIn(InSession election) {
+  using Change = ElectionWatch::Change;
+  auto changes = election.one.Watch<Change>(
+      &Stub::Watch, api::WatchInput(),
+      [](api::WatchOutput output) { return Change(FromApi(output.term())); },
+      [] { return Change(); }, StreamEnd::kNone);
+  const absl::Duration timeout = election.one.session().timeout();
+  Timer* timer = &election.timer();
+  return std::make_unique<ElectionWatch>(ElectionWatch::Options{
+      .changes = std::move(changes),
+      .read = [election = std::move(election)](
+                  std::stop_token stop) mutable { return election.Term(stop); },
+      .timer = timer,
+      .period_ns = absl::ToInt64Nanoseconds(timeout / 4)});
+}
+
+}  // namespace
+
+struct Election::Rep {
+  std::shared_ptr<Spread<api::LeaderElection>> spread;
+
+  absl::StatusOr<Leadership> Lead(InSession election,
+                                  absl::string_view candidate,
+                                  int64_t deadline_ns, std::stop_token stop);
+
+  // Does `work(election)` in the session.
+  template <class Work>
+  auto With(const Work& work) {
+    return spread->With(spread->home(), [&](const std::shared_ptr<One>& one) {
+      return work(InSession{*one});
+    });
+  }
+  template <class Input, class Method>
+  absl::StatusOr<ElectionTerm> Run(Method method, absl::string_view candidate) {
+    return With([&](InSession election) {
+      return election.Run<Input>(method, candidate);
+    });
   }
 };
 
 struct Leadership::Rep {
-  std::shared_ptr<Election::Rep> election;
+  InSession election;
   std::string candidate;
   uint64_t term = 0;
 };
@@ -128,7 +154,7 @@ uint64_t Leadership::fencing_token() const {
 
 absl::Status Leadership::Check() {
   if (rep_ == nullptr) return absl::AbortedError("the leader has resigned");
-  ASSIGN_OR_RETURN(const ElectionTerm now, rep_->election->Term({}));
+  ASSIGN_OR_RETURN(const ElectionTerm now, rep_->election.Term({}));
   if (now.number == rep_->term && now.leader == rep_->candidate) {
     return absl::OkStatus();
   }
@@ -137,8 +163,7 @@ absl::Status Leadership::Check() {
 
 absl::Status Leadership::AwaitEnd(std::stop_token stop) {
   if (rep_ == nullptr) return absl::AbortedError("the leader has resigned");
-  const std::unique_ptr<ElectionWatch> watch =
-      Election::Rep::Watch(rep_->election);
+  const std::unique_ptr<ElectionWatch> watch = WatchIn(rep_->election);
   const std::stop_callback cancel(std::move(stop),
                                   [&watch] { watch->Cancel(); });
   while (true) {
@@ -152,16 +177,23 @@ absl::Status Leadership::AwaitEnd(std::stop_token stop) {
 absl::Status Leadership::Resign() {
   if (rep_ == nullptr) return absl::OkStatus();
   const std::unique_ptr<Rep> rep = std::move(rep_);
-  return rep->election->Withdraw(rep->candidate).status();
+  return rep->election.Withdraw(rep->candidate).status();
 }
 
 // --- Election ---------------------------------------------------------------
 
 absl::StatusOr<Election> Election::Open(Session& session,
                                         const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive,
-                   Primitive<api::LeaderElection>::Open(session, name));
-  return Election(std::make_shared<Rep>(Rep{&session, std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread,
+                   Spread<api::LeaderElection>::Open(session, name));
+  return Election(std::make_shared<Rep>(Rep{std::move(spread)}));
+}
+
+absl::StatusOr<Election> Election::Open(Client& client,
+                                        const PrimitiveName& name) {
+  ASSIGN_OR_RETURN(auto spread,
+                   Spread<api::LeaderElection>::ByName(client.pool(), name));
+  return Election(std::make_shared<Rep>(Rep{std::move(spread)}));
 }
 
 Election::Election(std::shared_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -171,14 +203,27 @@ Election::~Election() = default;
 
 absl::StatusOr<Leadership> Election::Lead(absl::string_view candidate,
                                           const WaitOptions& options) {
-  Timer& timer = rep_->session->connection().timer();
-  const int64_t deadline_ns = DeadlineNanos(timer.NowNanos(), options.limit);
+  std::optional<int64_t> deadline_ns;
+  return rep_->With([&](InSession election) {
+    if (!deadline_ns.has_value()) {
+      deadline_ns = DeadlineNanos(election.timer().NowNanos(), options.limit);
+    }
+    return rep_->Lead(std::move(election), candidate, *deadline_ns,
+                      options.stop);
+  });
+}
+
+absl::StatusOr<Leadership> Election::Rep::Lead(InSession election,
+                                               absl::string_view candidate,
+                                               int64_t deadline_ns,
+                                               std::stop_token stop) {
+  Timer& timer = election.timer();
   // Destroyed without the lead it leaves the line all the same. So it is there
   // before the candidate may be.
-  Leadership leadership(std::make_unique<Leadership::Rep>(
-      Leadership::Rep{.election = rep_, .candidate = std::string(candidate)}));
+  Leadership leadership(std::make_unique<Leadership::Rep>(Leadership::Rep{
+      .election = std::move(election), .candidate = std::string(candidate)}));
   Leadership::Rep& rep = *leadership.rep_;
-  absl::StatusOr<ElectionTerm> entered = rep_->Enter(candidate, options.stop);
+  absl::StatusOr<ElectionTerm> entered = rep.election.Enter(candidate, stop);
   if (!entered.ok()) {
     // It did not enter: what an earlier call has entered stays.
     if (!IsOutcomeUnknown(entered.status())) leadership.rep_ = nullptr;
@@ -187,8 +232,8 @@ absl::StatusOr<Leadership> Election::Lead(absl::string_view candidate,
   ElectionTerm term = *std::move(entered);
 
   if (term.leader != candidate && timer.NowNanos() < deadline_ns) {
-    const std::unique_ptr<ElectionWatch> watch = Rep::Watch(rep_);
-    const std::stop_callback cancel(options.stop, [&] { watch->Cancel(); });
+    const std::unique_ptr<ElectionWatch> watch = WatchIn(rep.election);
+    const std::stop_callback cancel(stop, [&] { watch->Cancel(); });
     while (term.leader != candidate && IsInLine(term, rep.candidate)) {
       auto next = watch->NextUntil(deadline_ns);
       if (absl::IsDeadlineExceeded(next.status())) break;
@@ -203,11 +248,13 @@ absl::StatusOr<Leadership> Election::Lead(absl::string_view candidate,
 }
 
 absl::StatusOr<ElectionTerm> Election::Enter(absl::string_view candidate) {
-  return rep_->Enter(candidate, {});
+  return rep_->With(
+      [&](InSession election) { return election.Enter(candidate, {}); });
 }
 
 absl::StatusOr<ElectionTerm> Election::Withdraw(absl::string_view candidate) {
-  return rep_->Withdraw(candidate);
+  return rep_->With(
+      [&](InSession election) { return election.Withdraw(candidate); });
 }
 
 absl::StatusOr<ElectionTerm> Election::Evict(absl::string_view candidate) {
@@ -226,12 +273,18 @@ absl::StatusOr<ElectionTerm> Election::Demote(absl::string_view candidate) {
   return rep_->Run<api::DemoteInput>(&Stub::Demote, candidate);
 }
 
-absl::StatusOr<ElectionTerm> Election::Term() { return rep_->Term({}); }
-
-std::unique_ptr<Stream<ElectionTerm>> Election::Watch() {
-  return Rep::Watch(rep_);
+absl::StatusOr<ElectionTerm> Election::Term() {
+  return rep_->With([](InSession election) { return election.Term({}); });
 }
 
-absl::Status Election::Close() { return rep_->primitive.Close(); }
+std::unique_ptr<Stream<ElectionTerm>> Election::Watch() {
+  return rep_->spread->StreamOf<ElectionTerm>(
+      {rep_->spread->home()},
+      [](One& one) -> std::unique_ptr<Stream<ElectionTerm>> {
+        return WatchIn({one});
+      });
+}
+
+absl::Status Election::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

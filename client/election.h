@@ -14,7 +14,8 @@
 // it works on should refuse a fencing token (the number of the term) that is
 // lower than one it has seen.
 //
-// Thread-safe. The session outlives it, its streams and guards.
+// Thread-safe. The session outlives it, its streams and guards; a Client need
+// not.
 
 #ifndef CLIENT_ELECTION_H_
 #define CLIENT_ELECTION_H_
@@ -35,6 +36,8 @@
 #include "client/wait_options.h"
 
 namespace client {
+
+class Client;
 
 // Leadership is the lead of an election, held. Destroying it withdraws the
 // candidate, as far as that works within the connection's call timeout; if not,
@@ -76,6 +79,10 @@ class Election {
   // Opens the election, creating it if there is none. kPermissionDenied:
   // another type of primitive has this name.
   static absl::StatusOr<Election> Open(Session& session,
+                                       const PrimitiveName& name);
+
+  // The same in the partition of a cluster that the name belongs to.
+  static absl::StatusOr<Election> Open(Client& client,
                                        const PrimitiveName& name);
 
   Election(Election&&);

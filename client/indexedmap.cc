@@ -6,14 +6,17 @@
 #include "absl/container/flat_hash_map.h"
 #include "atomix/multiraft/indexedmap/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/duration.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 
 namespace client {
 namespace {
 
 namespace api = atomix::multiraft::indexedmap::v1;
 
+using One = Primitive<api::IndexedMap>;
 using Stub = api::IndexedMap::Stub;
 
 IndexedMapEntry FromApi(api::Entry&& entry) {
@@ -82,12 +85,12 @@ absl::Status CheckIndex(uint64_t index) {
 }  // namespace
 
 struct IndexedMap::Rep {
-  Primitive<api::IndexedMap> primitive;
+  std::shared_ptr<Spread<api::IndexedMap>> spread;
 
   // Of RPCs that answer with an entry.
   template <class Method, class Input>
   absl::StatusOr<IndexedMapEntry> Run(Method method, Input input) {
-    ASSIGN_OR_RETURN(auto output, primitive.Run(method, std::move(input)));
+    ASSIGN_OR_RETURN(auto output, spread->Run(method, std::move(input)));
     return FromApi(std::move(*output.mutable_entry()));
   }
 
@@ -108,11 +111,12 @@ struct IndexedMap::Rep {
     return Run(&Stub::Remove, std::move(input));
   }
 
-  std::unique_ptr<Stream<IndexedMapUpdate>> Entries(bool watch) {
+  static std::unique_ptr<Stream<IndexedMapUpdate>> Entries(One& one,
+                                                           bool watch) {
     api::EntriesInput input;
     input.set_watch(watch);
     const auto seen = std::make_shared<SeenVersions>();
-    return primitive.Watch<IndexedMapUpdate>(
+    return one.Watch<IndexedMapUpdate>(
         &Stub::Entries, std::move(input),
         [seen, watch](api::EntriesOutput output) {
           IndexedMapUpdate update{
@@ -132,9 +136,15 @@ struct IndexedMap::Rep {
 
 absl::StatusOr<IndexedMap> IndexedMap::Open(Session& session,
                                             const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive,
-                   Primitive<api::IndexedMap>::Open(session, name));
-  return IndexedMap(std::make_unique<Rep>(Rep{std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread, Spread<api::IndexedMap>::Open(session, name));
+  return IndexedMap(std::make_unique<Rep>(Rep{std::move(spread)}));
+}
+
+absl::StatusOr<IndexedMap> IndexedMap::Open(Client& client,
+                                            const PrimitiveName& name) {
+  ASSIGN_OR_RETURN(auto spread,
+                   Spread<api::IndexedMap>::ByName(client.pool(), name));
+  return IndexedMap(std::make_unique<Rep>(Rep{std::move(spread)}));
 }
 
 IndexedMap::IndexedMap(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -173,23 +183,21 @@ absl::StatusOr<IndexedMapEntry> IndexedMap::Prev(uint64_t index) {
 
 absl::StatusOr<uint32_t> IndexedMap::Size() {
   ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Size, api::SizeInput()));
+                   rep_->spread->Run(&Stub::Size, api::SizeInput()));
   return output.size();
 }
 
 absl::StatusOr<std::vector<IndexedMapEntry>> IndexedMap::List() {
-  const std::unique_ptr<Stream<IndexedMapUpdate>> listing =
-      rep_->Entries(/*watch=*/false);
+  ASSIGN_OR_RETURN(auto updates, rep_->spread->Gather<IndexedMapUpdate>(
+                                     rep_->spread->home(), [](One& one) {
+                                       return Rep::Entries(one,
+                                                           /*watch=*/false);
+                                     }));
   std::vector<IndexedMapEntry> entries;
-  while (true) {
-    ASSIGN_OR_RETURN(std::optional<IndexedMapUpdate> update, listing->Next());
-    if (!update.has_value()) return entries;
-    if (update->kind == IndexedMapUpdate::Kind::kRestarted) {
-      entries.clear();
-    } else {
-      entries.push_back(std::move(update->entry));
-    }
-  }
+  entries.reserve(updates.size());
+  for (IndexedMapUpdate& update : updates)
+    entries.push_back(std::move(update.entry));
+  return entries;
 }
 
 absl::StatusOr<IndexedMapEntry> IndexedMap::Append(
@@ -231,25 +239,30 @@ absl::StatusOr<IndexedMapEntry> IndexedMap::RemoveAt(uint64_t index,
 }
 
 absl::Status IndexedMap::Clear() {
-  return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+  return rep_->spread->Run(&Stub::Clear, api::ClearInput()).status();
 }
 
 std::unique_ptr<Stream<IndexedMapEvent>> IndexedMap::Events(
     absl::string_view key) {
   api::EventsInput input;
   input.set_key(std::string(key));
-  return rep_->primitive.Watch<IndexedMapEvent>(
-      &Stub::Events, std::move(input),
-      [](api::EventsOutput output) {
-        return FromApi(std::move(*output.mutable_event()));
-      },
-      /*restarted=*/nullptr, StreamEnd::kNone);
+  return rep_->spread->StreamOf<IndexedMapEvent>(
+      {rep_->spread->home()}, [input = std::move(input)](One& one) {
+        return one.Watch<IndexedMapEvent>(
+            &Stub::Events, input,
+            [](api::EventsOutput output) {
+              return FromApi(std::move(*output.mutable_event()));
+            },
+            /*restarted=*/nullptr, StreamEnd::kNone);
+      });
 }
 
 std::unique_ptr<Stream<IndexedMapUpdate>> IndexedMap::Watch() {
-  return rep_->Entries(/*watch=*/true);
+  return rep_->spread->StreamOf<IndexedMapUpdate>(
+      {rep_->spread->home()},
+      [](One& one) { return Rep::Entries(one, /*watch=*/true); });
 }
 
-absl::Status IndexedMap::Close() { return rep_->primitive.Close(); }
+absl::Status IndexedMap::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

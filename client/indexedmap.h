@@ -13,7 +13,7 @@
 // Each call that changes the map changes it once, however often it has to be
 // sent. If it fails with IsOutcomeUnknown it has changed it once or not at all.
 //
-// Thread-safe. The session outlives it and its streams.
+// Thread-safe. The session outlives it and its streams; a Client need not.
 
 #ifndef CLIENT_INDEXEDMAP_H_
 #define CLIENT_INDEXEDMAP_H_
@@ -33,6 +33,8 @@
 #include "client/stream.h"
 
 namespace client {
+
+class Client;
 
 struct IndexedMapEntry {
   std::string key;
@@ -78,6 +80,10 @@ class IndexedMap {
   // Opens the map, creating it if there is none. kPermissionDenied: another
   // type of primitive has this name.
   static absl::StatusOr<IndexedMap> Open(Session& session,
+                                         const PrimitiveName& name);
+
+  // The same in the partition of a cluster that the name belongs to.
+  static absl::StatusOr<IndexedMap> Open(Client& client,
                                          const PrimitiveName& name);
 
   IndexedMap(IndexedMap&&);

@@ -17,8 +17,7 @@ namespace api = atomix::multiraft::v1;
 class LeaderStream : public Stream<Leader> {
  public:
   LeaderStream(Connection& connection, uint32_t partition)
-      : stub_(api::Partition::NewStub(connection.channel())),
-        call_(connection, CallLimits()) {
+      : call_(connection, CallLimits()) {
     request_.set_partition_id(partition);
   }
 
@@ -37,7 +36,9 @@ class LeaderStream : public Stream<Leader> {
       if (reader_ == nullptr) {
         context_ = std::make_unique<grpc::ClientContext>();
         result_ = call_.Begin(*context_);
-        if (result_.ok()) reader_ = stub_->Watch(context_.get(), request_);
+        if (!result_.ok()) continue;
+        const auto stub = api::Partition::NewStub(call_.channel());
+        reader_ = stub->Watch(context_.get(), request_);
         continue;
       }
       api::WatchPartitionResponse response;
@@ -64,8 +65,7 @@ class LeaderStream : public Stream<Leader> {
   }
 
  private:
-  const std::unique_ptr<api::Partition::Stub> stub_;  // Constant.
-  api::WatchPartitionRequest request_;
+  api::WatchPartitionRequest request_;  // Constant.
 
   Call call_;  // Own synchronization.
 

@@ -5,13 +5,16 @@
 
 #include "atomix/multiraft/list/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 
 namespace client {
 namespace {
 
 namespace api = atomix::multiraft::list::v1;
 
+using One = Primitive<api::List>;
 using Stub = api::List::Stub;
 
 ListEvent FromApi(api::Event&& event) {
@@ -59,19 +62,19 @@ Input At(uint32_t index, absl::string_view value) {
 }  // namespace
 
 struct List::Rep {
-  Primitive<api::List> primitive;
+  std::shared_ptr<Spread<api::List>> spread;
 
   // Of RPCs that answer with an item.
   template <class Method, class Input>
   absl::StatusOr<std::string> Run(Method method, Input input) {
-    ASSIGN_OR_RETURN(auto output, primitive.Run(method, std::move(input)));
+    ASSIGN_OR_RETURN(auto output, spread->Run(method, std::move(input)));
     return std::move(*output.mutable_item()->mutable_value()->mutable_value());
   }
 
-  std::unique_ptr<Stream<ListUpdate>> Items(bool watch) {
+  static std::unique_ptr<Stream<ListUpdate>> Items(One& one, bool watch) {
     api::ItemsInput input;
     input.set_watch(watch);
-    return primitive.Watch<ListUpdate>(
+    return one.Watch<ListUpdate>(
         &Stub::Items, std::move(input),
         [](api::ItemsOutput output) {
           api::Item& item = *output.mutable_item();
@@ -85,8 +88,13 @@ struct List::Rep {
 };
 
 absl::StatusOr<List> List::Open(Session& session, const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive, Primitive<api::List>::Open(session, name));
-  return List(std::make_unique<Rep>(Rep{std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread, Spread<api::List>::Open(session, name));
+  return List(std::make_unique<Rep>(Rep{std::move(spread)}));
+}
+
+absl::StatusOr<List> List::Open(Client& client, const PrimitiveName& name) {
+  ASSIGN_OR_RETURN(auto spread, Spread<api::List>::ByName(client.pool(), name));
+  return List(std::make_unique<Rep>(Rep{std::move(spread)}));
 }
 
 List::List(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -100,29 +108,25 @@ absl::StatusOr<std::string> List::Get(uint32_t index) {
 
 absl::StatusOr<uint32_t> List::Size() {
   ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Size, api::SizeInput()));
+                   rep_->spread->Run(&Stub::Size, api::SizeInput()));
   return output.size();
 }
 
 absl::StatusOr<std::vector<std::string>> List::Items() {
-  const std::unique_ptr<Stream<ListUpdate>> listing =
-      rep_->Items(/*watch=*/false);
+  ASSIGN_OR_RETURN(auto updates, rep_->spread->Gather<ListUpdate>(
+                                     rep_->spread->home(), [](One& one) {
+                                       return Rep::Items(one, /*watch=*/false);
+                                     }));
   std::vector<std::string> items;
-  while (true) {
-    ASSIGN_OR_RETURN(std::optional<ListUpdate> update, listing->Next());
-    if (!update.has_value()) return items;
-    if (update->kind == ListUpdate::Kind::kRestarted) {
-      items.clear();
-    } else {
-      items.push_back(std::move(update->value));
-    }
-  }
+  items.reserve(updates.size());
+  for (ListUpdate& update : updates) items.push_back(std::move(update.value));
+  return items;
 }
 
 absl::Status List::Append(absl::string_view value) {
   api::AppendInput input;
   input.mutable_value()->set_value(std::string(value));
-  return rep_->primitive.Run(&Stub::Append, std::move(input)).status();
+  return rep_->spread->Run(&Stub::Append, std::move(input)).status();
 }
 
 absl::Status List::Insert(uint32_t index, absl::string_view value) {
@@ -138,22 +142,27 @@ absl::StatusOr<std::string> List::Remove(uint32_t index) {
 }
 
 absl::Status List::Clear() {
-  return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+  return rep_->spread->Run(&Stub::Clear, api::ClearInput()).status();
 }
 
 std::unique_ptr<Stream<ListEvent>> List::Events() {
-  return rep_->primitive.Watch<ListEvent>(
-      &Stub::Events, api::EventsInput(),
-      [](api::EventsOutput output) {
-        return FromApi(std::move(*output.mutable_event()));
-      },
-      /*restarted=*/nullptr, StreamEnd::kNone);
+  return rep_->spread->StreamOf<ListEvent>(
+      {rep_->spread->home()}, [](One& one) {
+        return one.Watch<ListEvent>(
+            &Stub::Events, api::EventsInput(),
+            [](api::EventsOutput output) {
+              return FromApi(std::move(*output.mutable_event()));
+            },
+            /*restarted=*/nullptr, StreamEnd::kNone);
+      });
 }
 
 std::unique_ptr<Stream<ListUpdate>> List::Watch() {
-  return rep_->Items(/*watch=*/true);
+  return rep_->spread->StreamOf<ListUpdate>(
+      {rep_->spread->home()},
+      [](One& one) { return Rep::Items(one, /*watch=*/true); });
 }
 
-absl::Status List::Close() { return rep_->primitive.Close(); }
+absl::Status List::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

@@ -13,7 +13,7 @@
 // Each call that changes the list changes it once, however often it has to be
 // sent. If it fails with IsOutcomeUnknown it has changed it once or not at all.
 //
-// Thread-safe. The session outlives it and its streams.
+// Thread-safe. The session outlives it and its streams; a Client need not.
 
 #ifndef CLIENT_LIST_H_
 #define CLIENT_LIST_H_
@@ -32,6 +32,8 @@
 #include "client/stream.h"
 
 namespace client {
+
+class Client;
 
 struct ListEvent {
   enum class Kind {
@@ -66,6 +68,9 @@ class List {
   // Opens the list, creating it if there is none. kPermissionDenied: another
   // type of primitive has this name.
   static absl::StatusOr<List> Open(Session& session, const PrimitiveName& name);
+
+  // The same in the partition of a cluster that the name belongs to.
+  static absl::StatusOr<List> Open(Client& client, const PrimitiveName& name);
 
   List(List&&);
   List& operator=(List&&);

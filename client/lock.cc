@@ -5,33 +5,27 @@
 #include "absl/strings/str_cat.h"
 #include "atomix/multiraft/lock/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/duration.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 
 namespace client {
 namespace {
 
 namespace api = atomix::multiraft::lock::v1;
 
+using One = Primitive<api::Lock>;
 using Stub = api::Lock::Stub;
 
 }  // namespace
 
 struct Lock::Rep {
-  Primitive<api::Lock> primitive;
-
-  absl::StatusOr<uint64_t> Holder() {
-    ASSIGN_OR_RETURN(const auto output,
-                     primitive.Run(&Stub::Get, api::GetInput()));
-    return output.index();
-  }
-  absl::Status Release() {
-    return primitive.Run(&Stub::Release, api::ReleaseInput()).status();
-  }
+  std::shared_ptr<Spread<api::Lock>> spread;
 };
 
 struct LockGuard::Rep {
-  std::shared_ptr<Lock::Rep> lock;
+  std::shared_ptr<One> one;  // In the session that holds it.
   uint64_t token = 0;
 };
 
@@ -53,20 +47,20 @@ uint64_t LockGuard::fencing_token() const {
 
 absl::Status LockGuard::Check() {
   if (rep_ == nullptr) return absl::AbortedError("the lock was released");
-  const absl::StatusOr<uint64_t> holder = rep_->lock->Holder();
+  const auto holder = rep_->one->Run(&Stub::Get, api::GetInput());
   if (absl::IsNotFound(holder.status())) {
     return absl::AbortedError("nobody holds the lock any more");
   }
   RETURN_IF_ERROR(holder.status());
-  if (*holder == rep_->token) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("the lock is held with token ",
-                                         *holder, ", not ", rep_->token));
+  if (holder->index() == rep_->token) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat(
+      "the lock is held with token ", holder->index(), ", not ", rep_->token));
 }
 
 absl::Status LockGuard::Release() {
   if (rep_ == nullptr) return absl::OkStatus();
   const std::unique_ptr<Rep> rep = std::move(rep_);
-  return rep->lock->Release();
+  return rep->one->Run(&Stub::Release, api::ReleaseInput()).status();
 }
 
 void LockGuard::Leave() && { rep_ = nullptr; }
@@ -74,8 +68,13 @@ void LockGuard::Leave() && { rep_ = nullptr; }
 // --- Lock -------------------------------------------------------------------
 
 absl::StatusOr<Lock> Lock::Open(Session& session, const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive, Primitive<api::Lock>::Open(session, name));
-  return Lock(std::make_shared<Rep>(Rep{std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread, Spread<api::Lock>::Open(session, name));
+  return Lock(std::make_shared<Rep>(Rep{std::move(spread)}));
+}
+
+absl::StatusOr<Lock> Lock::Open(Client& client, const PrimitiveName& name) {
+  ASSIGN_OR_RETURN(auto spread, Spread<api::Lock>::ByName(client.pool(), name));
+  return Lock(std::make_shared<Rep>(Rep{std::move(spread)}));
 }
 
 Lock::Lock(std::shared_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -88,17 +87,27 @@ absl::StatusOr<LockGuard> Lock::Acquire(const WaitOptions& options) {
   if (options.limit.has_value()) {
     *input.mutable_timeout() = ToProto(*options.limit);
   }
-  ASSIGN_OR_RETURN(
-      const auto output,
-      rep_->primitive.Wait(&Stub::Acquire, std::move(input), options));
-  return LockGuard(std::make_unique<LockGuard::Rep>(
-      LockGuard::Rep{.lock = rep_, .token = output.index()}));
+  Spread<api::Lock>& spread = *rep_->spread;
+  return spread.With(
+      spread.home(),
+      [&](const std::shared_ptr<One>& one) -> absl::StatusOr<LockGuard> {
+        ASSIGN_OR_RETURN(const auto output,
+                         one->Wait(&Stub::Acquire, input, options));
+        return LockGuard(std::make_unique<LockGuard::Rep>(
+            LockGuard::Rep{.one = one, .token = output.index()}));
+      });
 }
 
-absl::StatusOr<uint64_t> Lock::Holder() { return rep_->Holder(); }
+absl::StatusOr<uint64_t> Lock::Holder() {
+  ASSIGN_OR_RETURN(const auto output,
+                   rep_->spread->Run(&Stub::Get, api::GetInput()));
+  return output.index();
+}
 
-absl::Status Lock::Release() { return rep_->Release(); }
+absl::Status Lock::Release() {
+  return rep_->spread->Run(&Stub::Release, api::ReleaseInput()).status();
+}
 
-absl::Status Lock::Close() { return rep_->primitive.Close(); }
+absl::Status Lock::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

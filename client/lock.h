@@ -14,7 +14,7 @@
 // It is not re-entrant: who holds it and asks again waits, in the same session
 // too.
 //
-// Thread-safe. The session outlives it and its guards.
+// Thread-safe. The session outlives it and its guards; a Client need not.
 
 #ifndef CLIENT_LOCK_H_
 #define CLIENT_LOCK_H_
@@ -30,11 +30,14 @@
 
 namespace client {
 
+class Client;
+
 // LockGuard is a lock that is held. Destroying it releases the lock, as far as
 // that works within the connection's call timeout; if not, the lock goes with
 // its session.
 //
-// Not thread-safe. May outlive the Lock it came from, not its session.
+// Not thread-safe. May outlive the Lock it came from, not its session; a Client
+// need not outlive it.
 class LockGuard {
  public:
   LockGuard(LockGuard&&);
@@ -67,6 +70,9 @@ class Lock {
   // Opens the lock, creating it if there is none. kPermissionDenied: another
   // type of primitive has this name.
   static absl::StatusOr<Lock> Open(Session& session, const PrimitiveName& name);
+
+  // The same in the partition of a cluster that the name belongs to.
+  static absl::StatusOr<Lock> Open(Client& client, const PrimitiveName& name);
 
   Lock(Lock&&);
   Lock& operator=(Lock&&);

@@ -1,13 +1,20 @@
 #include "client/map.h"
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "atomix/multiraft/map/v1/service.grpc.pb.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/duration.h"
+#include "client/key_locks.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 #include "client/status.h"
 
 namespace client {
@@ -15,6 +22,7 @@ namespace {
 
 namespace api = atomix::multiraft::map::v1;
 
+using One = Primitive<api::Map>;
 using Stub = api::Map::Stub;
 
 MapValue FromApi(api::IndexedValue&& value) {
@@ -127,16 +135,74 @@ bool IsRemoval(const MapEntry& entry, SeenIndexes& seen) {
   return true;
 }
 
+// A transaction that is prepared: its number belongs to a session.
+struct Prepared {
+  std::shared_ptr<One> one;
+  uint64_t number = 0;
+
+  absl::Status Abort() const {
+    api::AbortInput input;
+    input.set_sequence_num(number);
+    return one->Run(&Stub::Abort, input).status();
+  }
+};
+
 }  // namespace
 
 struct Map::Rep {
-  Primitive<api::Map> primitive;
+  explicit Rep(std::shared_ptr<Spread<api::Map>> over)
+      : spread(std::move(over)) {}
 
-  std::unique_ptr<Stream<MapUpdate>> Entries(bool watch) {
+  const std::shared_ptr<Spread<api::Map>> spread;
+
+  base::Mutex mu;
+  // Of a cluster, by the number that is handed out, which is another one: two
+  // sessions may have numbered the same. Of one session there is nothing here.
+  std::map<uint64_t, Prepared> prepared ABSL_GUARDED_BY(mu);
+  uint64_t last_prepared ABSL_GUARDED_BY(mu) = 0;
+
+  // Where all of the changes belong.
+  absl::StatusOr<size_t> PartOf(const std::vector<MapChange>& changes) const {
+    size_t part = spread->home();
+    for (const MapChange& change : changes) {
+      const size_t one = spread->PartOf(change.key);
+      if (&change != &changes.front() && one != part) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "keys \"", changes.front().key, "\" and \"", change.key,
+            "\" are in different partitions: no transaction has both"));
+      }
+      part = one;
+    }
+    return part;
+  }
+
+  uint64_t Keep(Prepared one) {
+    if (spread->is_one_session()) return one.number;
+    base::MutexLock lock(mu);
+    prepared.emplace(++last_prepared, std::move(one));
+    return last_prepared;
+  }
+  absl::StatusOr<Prepared> Find(uint64_t transaction) {
+    if (spread->is_one_session()) {
+      ASSIGN_OR_RETURN(std::shared_ptr<One> one, spread->At(0));
+      return Prepared{std::move(one), transaction};
+    }
+    base::MutexLock lock(mu);
+    const auto it = prepared.find(transaction);
+    if (it != prepared.end()) return it->second;
+    return absl::NotFoundError(
+        absl::StrCat("no transaction ", transaction, " is prepared"));
+  }
+  void Forget(uint64_t transaction) {
+    base::MutexLock lock(mu);
+    prepared.erase(transaction);
+  }
+
+  static std::unique_ptr<Stream<MapUpdate>> Entries(One& one, bool watch) {
     api::EntriesInput input;
     input.set_watch(watch);
     const auto seen = std::make_shared<SeenIndexes>();
-    return primitive.Watch<MapUpdate>(
+    return one.Watch<MapUpdate>(
         &Stub::Entries, std::move(input),
         [seen, watch](api::EntriesOutput output) {
           MapUpdate update{.entry =
@@ -155,8 +221,13 @@ struct Map::Rep {
 };
 
 absl::StatusOr<Map> Map::Open(Session& session, const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive, Primitive<api::Map>::Open(session, name));
-  return Map(std::make_unique<Rep>(Rep{std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread, Spread<api::Map>::Open(session, name));
+  return Map(std::make_unique<Rep>(std::move(spread)));
+}
+
+absl::StatusOr<Map> Map::Open(Client& client, const PrimitiveName& name) {
+  return Map(
+      std::make_unique<Rep>(Spread<api::Map>::Over(client.pool(), name)));
 }
 
 Map::Map(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -168,29 +239,30 @@ absl::StatusOr<MapValue> Map::Get(absl::string_view key) {
   api::GetInput input;
   input.set_key(std::string(key));
   ASSIGN_OR_RETURN(auto output,
-                   rep_->primitive.Run(&Stub::Get, std::move(input)));
+                   rep_->spread->RunOf(key, &Stub::Get, std::move(input)));
   return FromApi(std::move(*output.mutable_value()));
 }
 
 absl::StatusOr<uint32_t> Map::Size() {
-  ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Size, api::SizeInput()));
-  return output.size();
+  ASSIGN_OR_RETURN(const auto outputs,
+                   rep_->spread->RunAll(&Stub::Size, api::SizeInput()));
+  uint32_t size = 0;
+  for (const auto& output : outputs) size += output.size();
+  return size;
 }
 
 absl::StatusOr<std::vector<MapEntry>> Map::List() {
-  const std::unique_ptr<Stream<MapUpdate>> listing =
-      rep_->Entries(/*watch=*/false);
+  ASSIGN_OR_RETURN(auto updates,
+                   rep_->spread->GatherAll<MapUpdate>([](One& one) {
+                     return Rep::Entries(one, /*watch=*/false);
+                   }));
   std::vector<MapEntry> entries;
-  while (true) {
-    ASSIGN_OR_RETURN(std::optional<MapUpdate> update, listing->Next());
-    if (!update.has_value()) return entries;
-    if (update->kind == MapUpdate::Kind::kRestarted) {
-      entries.clear();
-    } else {
-      entries.push_back(std::move(update->entry));
-    }
-  }
+  entries.reserve(updates.size());
+  for (MapUpdate& update : updates) entries.push_back(std::move(update.entry));
+  // Those of each partition are in order.
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.key < b.key; });
+  return entries;
 }
 
 absl::StatusOr<MapWritten> Map::Put(absl::string_view key,
@@ -200,7 +272,7 @@ absl::StatusOr<MapWritten> Map::Put(absl::string_view key,
   FillWrite(key, value, how.ttl, input);
   input.set_prev_index(how.prev_index);
   ASSIGN_OR_RETURN(auto output,
-                   rep_->primitive.Run(&Stub::Put, std::move(input)));
+                   rep_->spread->RunOf(key, &Stub::Put, std::move(input)));
   return WrittenFrom(std::move(output));
 }
 
@@ -215,7 +287,7 @@ absl::StatusOr<MapWritten> Map::Insert(absl::string_view key,
   api::InsertInput input;
   FillWrite(key, value, ttl, input);
   ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Insert, std::move(input)));
+                   rep_->spread->RunOf(key, &Stub::Insert, std::move(input)));
   return MapWritten{.index = output.index()};
 }
 
@@ -226,7 +298,7 @@ absl::StatusOr<MapWritten> Map::Update(absl::string_view key,
   FillWrite(key, value, how.ttl, input);
   input.set_prev_index(how.prev_index);
   ASSIGN_OR_RETURN(auto output,
-                   rep_->primitive.Run(&Stub::Update, std::move(input)));
+                   rep_->spread->RunOf(key, &Stub::Update, std::move(input)));
   return WrittenFrom(std::move(output));
 }
 
@@ -236,86 +308,91 @@ absl::StatusOr<MapValue> Map::Remove(absl::string_view key,
   input.set_key(std::string(key));
   input.set_prev_index(prev_index);
   ASSIGN_OR_RETURN(auto output,
-                   rep_->primitive.Run(&Stub::Remove, std::move(input)));
+                   rep_->spread->RunOf(key, &Stub::Remove, std::move(input)));
   return FromApi(std::move(*output.mutable_value()));
 }
 
 absl::Status Map::Clear() {
-  return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+  return rep_->spread->RunAll(&Stub::Clear, api::ClearInput()).status();
 }
 
 absl::StatusOr<std::vector<MapWritten>> Map::Apply(
     const std::vector<MapChange>& changes) {
+  ASSIGN_OR_RETURN(const size_t part, rep_->PartOf(changes));
   api::ApplyInput input;
   for (const MapChange& change : changes) *input.add_inputs() = ToApi(change);
-  ASSIGN_OR_RETURN(auto output,
-                   rep_->primitive.Run(&Stub::Apply, std::move(input)));
+  ASSIGN_OR_RETURN(auto output, rep_->spread->RunAt(part, &Stub::Apply, input));
   return WrittenFromAll(*output.mutable_outputs());
 }
 
 absl::StatusOr<uint64_t> Map::Prepare(const std::vector<MapChange>& changes) {
+  ASSIGN_OR_RETURN(const size_t part, rep_->PartOf(changes));
   api::PrepareInput input;
   for (const MapChange& change : changes) *input.add_inputs() = ToApi(change);
-  uint64_t transaction = 0;
-  const absl::Status prepared =
-      rep_->primitive
-          .Run(&Stub::Prepare, std::move(input),
-               [&](api::PrepareInput& message, uint64_t number) {
-                 transaction = number;
-                 message.set_sequence_num(number);
-               })
-          .status();
-  if (prepared.ok()) return transaction;
+  Prepared prepared;
+  const absl::Status done = rep_->spread->With(
+      part, [&](const std::shared_ptr<One>& one) -> absl::Status {
+        prepared.one = one;
+        return one
+            ->Run(&Stub::Prepare, input,
+                  [&](api::PrepareInput& message, uint64_t number) {
+                    prepared.number = number;
+                    message.set_sequence_num(number);
+                  })
+            .status();
+      });
+  if (done.ok()) return rep_->Keep(std::move(prepared));
   // Nobody else knows its number, and its keys would be kept from all others.
-  if (IsOutcomeUnknown(prepared)) Abort(transaction).IgnoreError();
-  return prepared;
+  if (IsOutcomeUnknown(done)) prepared.Abort().IgnoreError();
+  return done;
 }
 
 absl::StatusOr<std::vector<MapWritten>> Map::Commit(uint64_t transaction) {
+  ASSIGN_OR_RETURN(const Prepared prepared, rep_->Find(transaction));
   api::CommitInput input;
-  input.set_sequence_num(transaction);
-  ASSIGN_OR_RETURN(auto output,
-                   rep_->primitive.Run(&Stub::Commit, std::move(input)));
+  input.set_sequence_num(prepared.number);
+  ASSIGN_OR_RETURN(auto output, prepared.one->Run(&Stub::Commit, input));
+  rep_->Forget(transaction);
   return WrittenFromAll(*output.mutable_outputs());
 }
 
 absl::Status Map::Abort(uint64_t transaction) {
-  api::AbortInput input;
-  input.set_sequence_num(transaction);
-  return rep_->primitive.Run(&Stub::Abort, std::move(input)).status();
+  ASSIGN_OR_RETURN(const Prepared prepared, rep_->Find(transaction));
+  RETURN_IF_ERROR(prepared.Abort());
+  rep_->Forget(transaction);
+  return absl::OkStatus();
 }
 
 absl::Status Map::LockKeys(const std::vector<std::string>& keys,
                            const WaitOptions& options) {
-  api::LockInput input;
-  for (const std::string& key : keys) input.add_keys(key);
-  if (options.limit.has_value()) {
-    *input.mutable_timeout() = ToProto(*options.limit);
-  }
-  return rep_->primitive.Wait(&Stub::Lock, std::move(input), options).status();
+  return client::LockKeys(*rep_->spread, &Stub::Lock, &Stub::Unlock, keys,
+                          options);
 }
 
 absl::Status Map::UnlockKeys(const std::vector<std::string>& keys) {
-  api::UnlockInput input;
-  for (const std::string& key : keys) input.add_keys(key);
-  return rep_->primitive.Run(&Stub::Unlock, std::move(input)).status();
+  return client::UnlockKeys(*rep_->spread, &Stub::Unlock, keys);
 }
 
 std::unique_ptr<Stream<MapEvent>> Map::Events(absl::string_view key) {
   api::EventsInput input;
   input.set_key(std::string(key));
-  return rep_->primitive.Watch<MapEvent>(
-      &Stub::Events, std::move(input),
-      [](api::EventsOutput output) {
-        return FromApi(std::move(*output.mutable_event()));
-      },
-      /*restarted=*/nullptr, StreamEnd::kNone);
+  return rep_->spread->StreamOf<MapEvent>(
+      rep_->spread->PartsOf(key), [input = std::move(input)](One& one) {
+        return one.Watch<MapEvent>(
+            &Stub::Events, input,
+            [](api::EventsOutput output) {
+              return FromApi(std::move(*output.mutable_event()));
+            },
+            /*restarted=*/nullptr, StreamEnd::kNone);
+      });
 }
 
 std::unique_ptr<Stream<MapUpdate>> Map::Watch() {
-  return rep_->Entries(/*watch=*/true);
+  return rep_->spread->StreamOf<MapUpdate>(rep_->spread->all(), [](One& one) {
+    return Rep::Entries(one, /*watch=*/true);
+  });
 }
 
-absl::Status Map::Close() { return rep_->primitive.Close(); }
+absl::Status Map::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

@@ -14,7 +14,7 @@
 // Keys can be locked, by the session. Locks are advisory: they keep out other
 // locks and nothing else.
 //
-// Thread-safe. The session outlives it and its streams.
+// Thread-safe. The session outlives it and its streams; a Client need not.
 
 #ifndef CLIENT_MAP_H_
 #define CLIENT_MAP_H_
@@ -35,6 +35,8 @@
 #include "client/wait_options.h"
 
 namespace client {
+
+class Client;
 
 struct MapValue {
   std::string value;
@@ -117,6 +119,10 @@ class Map {
   // type of primitive has this name.
   static absl::StatusOr<Map> Open(Session& session, const PrimitiveName& name);
 
+  // The same, spread over the partitions of a cluster. It is created in each
+  // when that is first needed, so kPermissionDenied may come from any call.
+  static absl::StatusOr<Map> Open(Client& client, const PrimitiveName& name);
+
   Map(Map&&);
   Map& operator=(Map&&);
   ~Map();
@@ -154,27 +160,32 @@ class Map {
   // Makes all of the changes, or none. No key may be there twice. What refuses
   // one of them alone refuses all; kAborted also if a key is part of a
   // transaction that is prepared. Returns for each what Put, Insert or Update
-  // would, and for a removal the removed value as `prev`.
+  // would, and for a removal the removed value as `prev`. Of a cluster, all
+  // keys have to be in one partition (Client::PartitionOf), else
+  // kInvalidArgument.
   absl::StatusOr<std::vector<MapWritten>> Apply(
       const std::vector<MapChange>& changes);
 
   // The same in two steps, for what has to happen in several places: prepare it
   // everywhere, then commit it everywhere, or abort it. A prepared transaction
   // keeps its keys from all other changes. It ends with the session, and after
-  // five minutes: then Commit is kNotFound. If Prepare fails with
-  // IsOutcomeUnknown it has asked to abort, which may have failed, too.
+  // five minutes: then Commit is kNotFound. Of a cluster, keys as in Apply. If
+  // Prepare fails with IsOutcomeUnknown it has asked to abort, which may have
+  // failed, too.
   absl::StatusOr<uint64_t> Prepare(const std::vector<MapChange>& changes);
   absl::StatusOr<std::vector<MapWritten>> Commit(uint64_t transaction);
   absl::Status Abort(uint64_t transaction);
 
   // Locks all keys at once for the session, in the order of those who ask.
   // kAborted: somebody else had one of them until the limit. If it fails with
-  // IsOutcomeUnknown the session may have got them all the same.
+  // IsOutcomeUnknown the session may have got them all the same. Of a cluster:
+  // at once in each partition, and in the order of partitions.
   absl::Status LockKeys(const std::vector<std::string>& keys,
                         const WaitOptions& options);
 
   // Gives back the keys, or without any all that the session has locked.
-  // kAborted, and nothing changes, if it has not locked all of these.
+  // kAborted, and nothing changes, if it has not locked all of these; of a
+  // cluster, nothing in the partition that this is about.
   absl::Status UnlockKeys(const std::vector<std::string>& keys);
 
   // Every change from now on, each once and in order, whatever happens to

@@ -1,18 +1,23 @@
 #include "client/multimap.h"
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "atomix/multiraft/multimap/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 
 namespace client {
 namespace {
 
 namespace api = atomix::multiraft::multimap::v1;
 
+using One = Primitive<api::MultiMap>;
 using Stub = api::MultiMap::Stub;
 using Values = MultiMap::Values;
 
@@ -84,12 +89,31 @@ absl::StatusOr<bool> Updated(const absl::Status& status, absl::StatusCode no) {
 }  // namespace
 
 struct MultiMap::Rep {
-  Primitive<api::MultiMap> primitive;
+  std::shared_ptr<Spread<api::MultiMap>> spread;
 
-  std::unique_ptr<Stream<MultiMapUpdate>> Entries(bool watch) {
+  // Those of each partition at once.
+  template <class Input, class Method>
+  absl::StatusOr<bool> ChangeEntries(
+      Method method, const std::vector<MultiMapEntry>& entries) {
+    std::map<size_t, std::vector<MultiMapEntry>> parts;
+    for (const MultiMapEntry& entry : entries) {
+      parts[spread->PartOf(entry.key)].push_back(entry);
+    }
+    if (parts.empty()) parts[spread->home()] = {};
+    bool any = false;
+    for (const auto& [part, some] : parts) {
+      ASSIGN_OR_RETURN(
+          const bool changed,
+          Updated(spread->RunAt(part, method, InputOf<Input>(some))));
+      any = any || changed;
+    }
+    return any;
+  }
+
+  static std::unique_ptr<Stream<MultiMapUpdate>> Entries(One& one, bool watch) {
     api::EntriesInput input;
     input.set_watch(watch);
-    return primitive.Watch<MultiMapUpdate>(
+    return one.Watch<MultiMapUpdate>(
         &Stub::Entries, std::move(input),
         [](api::EntriesOutput output) {
           MultiMapUpdate update{
@@ -106,9 +130,14 @@ struct MultiMap::Rep {
 
 absl::StatusOr<MultiMap> MultiMap::Open(Session& session,
                                         const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive,
-                   Primitive<api::MultiMap>::Open(session, name));
-  return MultiMap(std::make_unique<Rep>(Rep{std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread, Spread<api::MultiMap>::Open(session, name));
+  return MultiMap(std::make_unique<Rep>(Rep{std::move(spread)}));
+}
+
+absl::StatusOr<MultiMap> MultiMap::Open(Client& client,
+                                        const PrimitiveName& name) {
+  return MultiMap(std::make_unique<Rep>(
+      Rep{Spread<api::MultiMap>::Over(client.pool(), name)}));
 }
 
 MultiMap::MultiMap(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -120,7 +149,7 @@ absl::StatusOr<Values> MultiMap::Get(absl::string_view key) {
   api::GetInput input;
   input.set_key(std::string(key));
   ASSIGN_OR_RETURN(auto output,
-                   rep_->primitive.Run(&Stub::Get, std::move(input)));
+                   rep_->spread->RunOf(key, &Stub::Get, std::move(input)));
   return FromApi(std::move(*output.mutable_values()));
 }
 
@@ -128,56 +157,57 @@ absl::StatusOr<bool> MultiMap::Contains(absl::string_view key,
                                         absl::string_view value) {
   ASSIGN_OR_RETURN(
       const auto output,
-      rep_->primitive.Run(&Stub::Contains,
+      rep_->spread->RunOf(key, &Stub::Contains,
                           InputOf<api::ContainsInput>(key, value)));
   return output.result();
 }
 
 absl::StatusOr<uint32_t> MultiMap::Size() {
-  ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Size, api::SizeInput()));
-  return output.size();
+  ASSIGN_OR_RETURN(const auto outputs,
+                   rep_->spread->RunAll(&Stub::Size, api::SizeInput()));
+  uint32_t size = 0;
+  for (const auto& output : outputs) size += output.size();
+  return size;
 }
 
 absl::StatusOr<std::vector<MultiMapEntry>> MultiMap::List() {
-  const std::unique_ptr<Stream<MultiMapUpdate>> listing =
-      rep_->Entries(/*watch=*/false);
+  ASSIGN_OR_RETURN(auto updates,
+                   rep_->spread->GatherAll<MultiMapUpdate>([](One& one) {
+                     return Rep::Entries(one, /*watch=*/false);
+                   }));
   std::vector<MultiMapEntry> entries;
-  while (true) {
-    ASSIGN_OR_RETURN(std::optional<MultiMapUpdate> update, listing->Next());
-    if (!update.has_value()) return entries;
-    if (update->kind == MultiMapUpdate::Kind::kRestarted) {
-      entries.clear();
-    } else {
-      entries.push_back(std::move(update->entry));
-    }
-  }
+  entries.reserve(updates.size());
+  for (MultiMapUpdate& update : updates)
+    entries.push_back(std::move(update.entry));
+  // Those of each partition are in order.
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.key < b.key; });
+  return entries;
 }
 
 absl::StatusOr<bool> MultiMap::Put(absl::string_view key,
                                    absl::string_view value) {
   return Updated(
-      rep_->primitive.Run(&Stub::Put, InputOf<api::PutInput>(key, value))
+      rep_->spread->RunOf(key, &Stub::Put, InputOf<api::PutInput>(key, value))
           .status(),
       absl::StatusCode::kAlreadyExists);
 }
 
 absl::StatusOr<bool> MultiMap::PutAll(absl::string_view key,
                                       const Values& values) {
-  return Updated(rep_->primitive.Run(&Stub::PutAll,
+  return Updated(rep_->spread->RunOf(key, &Stub::PutAll,
                                      InputOf<api::PutAllInput>(key, values)));
 }
 
 absl::StatusOr<bool> MultiMap::PutEntries(
     const std::vector<MultiMapEntry>& entries) {
-  return Updated(rep_->primitive.Run(&Stub::PutEntries,
-                                     InputOf<api::PutEntriesInput>(entries)));
+  return rep_->ChangeEntries<api::PutEntriesInput>(&Stub::PutEntries, entries);
 }
 
 absl::StatusOr<Values> MultiMap::Replace(absl::string_view key,
                                          const Values& values) {
-  ASSIGN_OR_RETURN(auto output, rep_->primitive.Run(
-                                    &Stub::Replace,
+  ASSIGN_OR_RETURN(auto output, rep_->spread->RunOf(
+                                    key, &Stub::Replace,
                                     InputOf<api::ReplaceInput>(key, values)));
   return FromApi(std::move(*output.mutable_prev_values()));
 }
@@ -185,15 +215,16 @@ absl::StatusOr<Values> MultiMap::Replace(absl::string_view key,
 absl::StatusOr<bool> MultiMap::Remove(absl::string_view key,
                                       absl::string_view value) {
   return Updated(
-      rep_->primitive.Run(&Stub::Remove, InputOf<api::RemoveInput>(key, value))
+      rep_->spread
+          ->RunOf(key, &Stub::Remove, InputOf<api::RemoveInput>(key, value))
           .status(),
       absl::StatusCode::kNotFound);
 }
 
 absl::StatusOr<bool> MultiMap::RemoveAll(absl::string_view key,
                                          const Values& values) {
-  const auto output = rep_->primitive.Run(
-      &Stub::RemoveAll, InputOf<api::RemoveAllInput>(key, values));
+  const auto output = rep_->spread->RunOf(
+      key, &Stub::RemoveAll, InputOf<api::RemoveAllInput>(key, values));
   // The key is absent.
   if (absl::IsNotFound(output.status())) return false;
   return Updated(output);
@@ -201,29 +232,34 @@ absl::StatusOr<bool> MultiMap::RemoveAll(absl::string_view key,
 
 absl::StatusOr<bool> MultiMap::RemoveEntries(
     const std::vector<MultiMapEntry>& entries) {
-  return Updated(rep_->primitive.Run(
-      &Stub::RemoveEntries, InputOf<api::RemoveEntriesInput>(entries)));
+  return rep_->ChangeEntries<api::RemoveEntriesInput>(&Stub::RemoveEntries,
+                                                      entries);
 }
 
 absl::Status MultiMap::Clear() {
-  return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+  return rep_->spread->RunAll(&Stub::Clear, api::ClearInput()).status();
 }
 
 std::unique_ptr<Stream<MultiMapEvent>> MultiMap::Events(absl::string_view key) {
   api::EventsInput input;
   input.set_key(std::string(key));
-  return rep_->primitive.Watch<MultiMapEvent>(
-      &Stub::Events, std::move(input),
-      [](api::EventsOutput output) {
-        return FromApi(std::move(*output.mutable_event()));
-      },
-      /*restarted=*/nullptr, StreamEnd::kNone);
+  return rep_->spread->StreamOf<MultiMapEvent>(
+      rep_->spread->PartsOf(key), [input = std::move(input)](One& one) {
+        return one.Watch<MultiMapEvent>(
+            &Stub::Events, input,
+            [](api::EventsOutput output) {
+              return FromApi(std::move(*output.mutable_event()));
+            },
+            /*restarted=*/nullptr, StreamEnd::kNone);
+      });
 }
 
 std::unique_ptr<Stream<MultiMapUpdate>> MultiMap::Watch() {
-  return rep_->Entries(/*watch=*/true);
+  return rep_->spread->StreamOf<MultiMapUpdate>(
+      rep_->spread->all(),
+      [](One& one) { return Rep::Entries(one, /*watch=*/true); });
 }
 
-absl::Status MultiMap::Close() { return rep_->primitive.Close(); }
+absl::Status MultiMap::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

@@ -12,7 +12,7 @@
 // be sent, and as a whole. If it fails with IsOutcomeUnknown it has changed it
 // once or not at all.
 //
-// Thread-safe. The session outlives it and its streams.
+// Thread-safe. The session outlives it and its streams; a Client need not.
 
 #ifndef CLIENT_MULTIMAP_H_
 #define CLIENT_MULTIMAP_H_
@@ -30,6 +30,8 @@
 #include "client/stream.h"
 
 namespace client {
+
+class Client;
 
 struct MultiMapEntry {
   std::string key;
@@ -66,6 +68,11 @@ class MultiMap {
   static absl::StatusOr<MultiMap> Open(Session& session,
                                        const PrimitiveName& name);
 
+  // The same, spread over the partitions of a cluster. It is created in each
+  // when that is first needed, so kPermissionDenied may come from any call.
+  static absl::StatusOr<MultiMap> Open(Client& client,
+                                       const PrimitiveName& name);
+
   MultiMap(MultiMap&&);
   MultiMap& operator=(MultiMap&&);
   ~MultiMap();
@@ -81,7 +88,8 @@ class MultiMap {
   absl::StatusOr<std::vector<MultiMapEntry>> List();
 
   // Adds a value, or those of several that are missing, also of several keys at
-  // once. False: all were there, nothing changed.
+  // once (of a cluster, those of each partition at once). False: all were
+  // there, nothing changed.
   absl::StatusOr<bool> Put(absl::string_view key, absl::string_view value);
   absl::StatusOr<bool> PutAll(absl::string_view key, const Values& values);
   absl::StatusOr<bool> PutEntries(const std::vector<MultiMapEntry>& entries);
@@ -90,7 +98,8 @@ class MultiMap {
   // had. No values: the key goes.
   absl::StatusOr<Values> Replace(absl::string_view key, const Values& values);
 
-  // Removes a value, or those of several that are there. False: none were,
+  // Removes a value, or those of several that are there; of a cluster, those of
+  // each partition at once. False: none were,
   // nothing changed.
   absl::StatusOr<bool> Remove(absl::string_view key, absl::string_view value);
   absl::StatusOr<bool> RemoveAll(absl::string_view key, const Values& values);

@@ -39,7 +39,9 @@ class OperationStream : public Stream<Item> {
   using Output =
       std::decay_t<decltype(std::declval<const Response&>().output())>;
   using Reader = grpc::ClientReader<Response>;
-  using Opener = std::function<std::unique_ptr<Reader>(grpc::ClientContext&)>;
+  using Opener = std::function<std::unique_ptr<Reader>(
+      grpc::ClientContext&,
+      const std::shared_ptr<grpc::ChannelInterface>& channel)>;
 
   // `restarted`, for query streams, makes the item that says that the
   // connection broke and everything follows once more. Null: no such item.
@@ -98,7 +100,7 @@ class OperationStream : public Stream<Item> {
   absl::Status OpenReader() {
     context_ = std::make_unique<grpc::ClientContext>();
     RETURN_IF_ERROR(request_->Begin(*context_));
-    reader_ = open_(*context_);
+    reader_ = open_(*context_, request_->channel());
     return absl::OkStatus();
   }
 

@@ -15,13 +15,13 @@ absl::StatusOr<Response> RunSessionCommand(
     Session& session, uint64_t primitive_id, Req message,
     grpc::Status (api::Session::Stub::*method)(grpc::ClientContext*, const Req&,
                                                Response*)) {
-  const auto stub = api::Session::NewStub(ChannelOf(session));
   Request request(session, Request::Kind::kCommand, CallDeadlineNanos(session));
   request.Fill(primitive_id, *message.mutable_headers());
   while (true) {
     grpc::ClientContext context;
     Response response;
     RETURN_IF_ERROR(request.Begin(context));
+    const auto stub = api::Session::NewStub(request.channel());
     const grpc::Status status = ((*stub).*method)(&context, message, &response);
     const std::optional<absl::Status> end = request.End(status, context);
     if (!end.has_value()) continue;
@@ -59,10 +59,6 @@ absl::Status ClosePrimitive(Session& session, uint64_t primitive_id) {
 
 int64_t CallDeadlineNanos(Session& session) {
   return session.connection().CallDeadlineNanos();
-}
-
-const std::shared_ptr<grpc::ChannelInterface>& ChannelOf(Session& session) {
-  return session.connection().channel();
 }
 
 }  // namespace client

@@ -3,7 +3,8 @@
 // output} in which every RPC of every primitive travels. A class such as
 // Counter owns one and says what the RPCs mean.
 //
-// Thread-safe. The session outlives it and its streams.
+// Thread-safe. The session outlives it and its streams, or is kept by them if a
+// shared_ptr owns it.
 
 #ifndef CLIENT_PRIMITIVE_H_
 #define CLIENT_PRIMITIVE_H_
@@ -29,6 +30,7 @@
 #include "client/request.h"
 #include "client/session.h"
 #include "client/stream.h"
+#include "client/stubs.h"
 #include "client/wait_options.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/status.h"
@@ -47,9 +49,8 @@ absl::StatusOr<uint64_t> OpenPrimitive(Session& session,
 // The session no longer uses the primitive.
 absl::Status ClosePrimitive(Session& session, uint64_t primitive_id);
 
-// What a call of a session may take until, and which channel it takes.
+// What a call of a session may take until.
 int64_t CallDeadlineNanos(Session& session);
-const std::shared_ptr<grpc::ChannelInterface>& ChannelOf(Session& session);
 
 template <class Service>
 class Primitive {
@@ -112,12 +113,12 @@ class Primitive {
     auto request = std::make_unique<Request>(
         *session_, KindOf(message.headers()), deadline_ns);
     request->Fill(id_, *message.mutable_headers());
-    // The stream may outlive this object: it has its own stub.
-    auto opener =
-        [stub = std::shared_ptr<Stub>(Service::NewStub(ChannelOf(*session_))),
-         open, message = std::move(message)](grpc::ClientContext& context) {
-          return ((*stub).*open)(&context, message);
-        };
+    // The stream may outlive this object.
+    auto opener = [stubs = stubs_, open, message = std::move(message)](
+                      grpc::ClientContext& context,
+                      const std::shared_ptr<grpc::ChannelInterface>& channel) {
+      return ((*stubs->On(channel)).*open)(&context, message);
+    };
     return std::make_unique<OperationStream<Response, Item>>(
         std::move(request), std::move(opener), std::move(convert),
         std::move(restarted), end);
@@ -127,12 +128,11 @@ class Primitive {
   absl::Status Close() { return ClosePrimitive(*session_, id_); }
 
   uint64_t id() const { return id_; }
+  Session& session() const { return *session_; }
 
  private:
   Primitive(Session& session, uint64_t id)
-      : session_(&session),
-        id_(id),
-        stub_(Service::NewStub(ChannelOf(session))) {}
+      : keep_(session.weak_from_this().lock()), session_(&session), id_(id) {}
 
   static Request::Kind KindOf(
       const atomix::multiraft::v1::CommandRequestHeaders&) {
@@ -162,8 +162,8 @@ class Primitive {
       grpc::ClientContext context;
       Response response;
       RETURN_IF_ERROR(request.Begin(context));
-      const grpc::Status status =
-          ((*stub_).*method)(&context, message, &response);
+      const grpc::Status status = ((*stubs_->On(request.channel())).*method)(
+          &context, message, &response);
       const std::optional<absl::Status> end = request.End(status, context);
       if (!end.has_value()) continue;
       RETURN_IF_ERROR(*end);
@@ -172,9 +172,10 @@ class Primitive {
     }
   }
 
-  Session* session_;  // Constant after construction; never null.
+  std::shared_ptr<Session> keep_;  // The session, if it is shared.
+  Session* session_;               // Constant after construction; never null.
   uint64_t id_;
-  std::unique_ptr<Stub> stub_;
+  std::shared_ptr<Stubs<Service>> stubs_ = std::make_shared<Stubs<Service>>();
 };
 
 }  // namespace client

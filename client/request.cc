@@ -24,9 +24,11 @@ void FillOperation(uint32_t partition, uint64_t session, uint64_t primitive,
 }  // namespace
 
 Request::Request(Session& session, Kind kind, int64_t deadline_ns)
-    : session_(session),
-      call_(session.connection_, {.deadline_ns = deadline_ns,
-                                  .is_command = kind == Kind::kCommand}) {
+    : keep_(session.weak_from_this().lock()),
+      session_(session),
+      call_(session.connection_,
+            {.deadline_ns = deadline_ns, .is_command = kind == Kind::kCommand}),
+      is_command_(kind == Kind::kCommand) {
   absl::StatusOr<uint64_t> sequence = session_.Start(call_);
   not_started_ = sequence.status();
   if (!sequence.ok()) return;
@@ -60,9 +62,12 @@ absl::Status Request::Begin(grpc::ClientContext& context) {
 
 std::optional<absl::Status> Request::End(const grpc::Status& status,
                                          const grpc::ClientContext& context) {
+  const bool earlier = is_command_ && call_.maybe_taken();
   std::optional<absl::Status> end = call_.End(status, context);
-  if (end.has_value() && SaysSessionIsGone(*end)) return session_.Lose(*end);
-  return end;
+  if (!end.has_value() || !SaysSessionIsGone(*end)) return end;
+  absl::Status lost = session_.Lose(*end);
+  // The session may have lived when an attempt before this one was taken.
+  return earlier ? WithUnknownOutcome(std::move(lost)) : lost;
 }
 
 absl::Status Request::Read(const api::OperationResponseHeaders& headers) {

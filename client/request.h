@@ -2,12 +2,14 @@
 // Call that ends with the session, and says so when the session turns out to be
 // gone. Its number is open, in KeepAlives, for as long as the object lives.
 //
-// Driven by one thread; Cancel is for the others. The session outlives it.
+// Driven by one thread; Cancel is for the others. The session outlives it, and
+// is kept by it if a shared_ptr owns it.
 
 #ifndef CLIENT_REQUEST_H_
 #define CLIENT_REQUEST_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
@@ -37,6 +39,9 @@ class Request {
   absl::Status Begin(grpc::ClientContext& context);
   std::optional<absl::Status> End(const grpc::Status& status,
                                   const grpc::ClientContext& context);
+  const std::shared_ptr<grpc::ChannelInterface>& channel() const {
+    return call_.channel();
+  }
   void Abandon(absl::Status failure) { call_.Abandon(std::move(failure)); }
   void Progressed() { call_.Progressed(); }
   void Cancel(absl::Status why) { call_.Cancel(std::move(why)); }
@@ -53,8 +58,10 @@ class Request {
   absl::Status WhyEnded();
 
  private:
-  Session& session_;  // Constant after construction.
+  const std::shared_ptr<Session> keep_;  // The session, if it is shared.
+  Session& session_;                     // Constant after construction.
   Call call_;
+  const bool is_command_;
   absl::Status not_started_;  // Why there is no number.
   uint64_t sequence_ = 0;     // 0: none.
   uint64_t max_received_index_ = 0;

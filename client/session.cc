@@ -42,7 +42,6 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(
   SetDuration(timeout_ns, request.mutable_input()->mutable_timeout());
   api::OpenSessionResponse response;
 
-  const auto stub = api::Partition::NewStub(connection.channel());
   Call call(connection, {.deadline_ns = connection.CallDeadlineNanos(),
                          .retry_server_timeouts = true});
   int64_t sent_ns = 0;
@@ -51,6 +50,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(
     RETURN_IF_ERROR(call.Begin(context));
     // The server counts from when it gets this, so later than now.
     sent_ns = connection.timer().NowNanos();
+    const auto stub = api::Partition::NewStub(call.channel());
     const grpc::Status status = stub->OpenSession(&context, request, &response);
     const std::optional<absl::Status> end = call.End(status, context);
     if (!end.has_value()) continue;
@@ -58,8 +58,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(
     break;
   }
   if (response.output().session_id() == 0) {
-    return absl::InternalError(absl::StrCat(
-        connection.options().server, ": OpenSession gave no session id"));
+    return absl::InternalError("OpenSession gave no session id");
   }
   std::unique_ptr<Session> session(
       new Session(connection, Kind::kOwned, response.output().session_id(),
@@ -129,13 +128,13 @@ absl::Status Session::Close() {
   api::CloseSessionRequest request;
   request.mutable_headers()->set_partition_id(partition_);
   request.mutable_input()->set_session_id(id_);
-  const auto stub = api::Partition::NewStub(connection_.channel());
   Call call(connection_, {.deadline_ns = connection_.CallDeadlineNanos(),
                           .retry_server_timeouts = true});
   while (true) {
     grpc::ClientContext context;
     api::CloseSessionResponse response;
     RETURN_IF_ERROR(call.Begin(context));
+    const auto stub = api::Partition::NewStub(call.channel());
     const grpc::Status status =
         stub->CloseSession(&context, request, &response);
     const std::optional<absl::Status> end = call.End(status, context);
@@ -151,7 +150,6 @@ absl::Status Session::KeepAlive() {
 }
 
 absl::Status Session::KeepAliveUntil(int64_t deadline_ns) {
-  const auto stub = api::Partition::NewStub(connection_.channel());
   Call call(connection_, {.deadline_ns = deadline_ns});
   {
     base::MutexLock lock(mu_);
@@ -175,6 +173,7 @@ absl::Status Session::KeepAliveUntil(int64_t deadline_ns) {
     FillInput(progress, *request.mutable_input());
     api::KeepAliveResponse response;
     const int64_t sent_ns = connection_.timer().NowNanos();
+    const auto stub = api::Partition::NewStub(call.channel());
     const grpc::Status status = stub->KeepAlive(&context, request, &response);
     const std::optional<absl::Status> end = call.End(status, context);
     if (!end.has_value()) continue;

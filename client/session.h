@@ -17,7 +17,8 @@
 // that the session is gone, every call and stream of it ends at once with an
 // error that IsSessionLost, and on_lost is called. Open a new session then.
 //
-// Thread-safe. Outlives the primitives and streams that were opened with it.
+// Thread-safe. Outlives the primitives and streams that were opened with it; a
+// session that a shared_ptr owns is kept by them.
 
 #ifndef CLIENT_SESSION_H_
 #define CLIENT_SESSION_H_
@@ -67,7 +68,7 @@ struct AttachOptions {
   uint64_t first_sequence = 1;
 };
 
-class Session {
+class Session : public std::enable_shared_from_this<Session> {
  public:
   // Opens a new session. If the answer is lost on the way the call is repeated,
   // and the session that nobody knows of expires.
@@ -142,7 +143,7 @@ class Session {
   State state_ ABSL_GUARDED_BY(mu_) = State::kOpen;
   absl::Status ended_ ABSL_GUARDED_BY(mu_);  // OK while kOpen.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  int64_t due_ns_ ABSL_GUARDED_BY(mu_);  // Of the next KeepAlive.
+  int64_t due_ns_ ABSL_GUARDED_BY(mu_);        // Of the next KeepAlive.
   uint64_t observed_index_ ABSL_GUARDED_BY(mu_);
   RequestTracker requests_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<Call*> calls_ ABSL_GUARDED_BY(mu_);  // Under way.

@@ -1,19 +1,23 @@
 #include "client/set.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "atomix/multiraft/set/v1/service.grpc.pb.h"
 #include "base/status_macros.h"
+#include "client/cluster_client.h"
 #include "client/duration.h"
 #include "client/primitive.h"
+#include "client/spread.h"
 
 namespace client {
 namespace {
 
 namespace api = atomix::multiraft::set::v1;
 
+using One = Primitive<api::Set>;
 using Stub = api::Set::Stub;
 
 SetEvent FromApi(api::Event&& event) {
@@ -52,13 +56,13 @@ SetUpdate::Kind KindOf(const std::string& element, SeenElements& seen) {
 }  // namespace
 
 struct Set::Rep {
-  Primitive<api::Set> primitive;
+  std::shared_ptr<Spread<api::Set>> spread;
 
-  std::unique_ptr<Stream<SetUpdate>> Elements(bool watch) {
+  static std::unique_ptr<Stream<SetUpdate>> Elements(One& one, bool watch) {
     api::ElementsInput input;
     input.set_watch(watch);
     const auto seen = std::make_shared<SeenElements>();
-    return primitive.Watch<SetUpdate>(
+    return one.Watch<SetUpdate>(
         &Stub::Elements, std::move(input),
         [seen, watch](api::ElementsOutput output) {
           SetUpdate update{
@@ -75,8 +79,13 @@ struct Set::Rep {
 };
 
 absl::StatusOr<Set> Set::Open(Session& session, const PrimitiveName& name) {
-  ASSIGN_OR_RETURN(auto primitive, Primitive<api::Set>::Open(session, name));
-  return Set(std::make_unique<Rep>(Rep{std::move(primitive)}));
+  ASSIGN_OR_RETURN(auto spread, Spread<api::Set>::Open(session, name));
+  return Set(std::make_unique<Rep>(Rep{std::move(spread)}));
+}
+
+absl::StatusOr<Set> Set::Open(Client& client, const PrimitiveName& name) {
+  return Set(
+      std::make_unique<Rep>(Rep{Spread<api::Set>::Over(client.pool(), name)}));
 }
 
 Set::Set(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -87,30 +96,32 @@ Set::~Set() = default;
 absl::StatusOr<bool> Set::Contains(absl::string_view element) {
   api::ContainsInput input;
   input.mutable_element()->set_value(std::string(element));
-  ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Contains, std::move(input)));
+  ASSIGN_OR_RETURN(
+      const auto output,
+      rep_->spread->RunOf(element, &Stub::Contains, std::move(input)));
   return output.contains();
 }
 
 absl::StatusOr<uint32_t> Set::Size() {
-  ASSIGN_OR_RETURN(const auto output,
-                   rep_->primitive.Run(&Stub::Size, api::SizeInput()));
-  return output.size();
+  ASSIGN_OR_RETURN(const auto outputs,
+                   rep_->spread->RunAll(&Stub::Size, api::SizeInput()));
+  uint32_t size = 0;
+  for (const auto& output : outputs) size += output.size();
+  return size;
 }
 
 absl::StatusOr<std::vector<std::string>> Set::List() {
-  const std::unique_ptr<Stream<SetUpdate>> listing =
-      rep_->Elements(/*watch=*/false);
+  ASSIGN_OR_RETURN(auto updates,
+                   rep_->spread->GatherAll<SetUpdate>([](One& one) {
+                     return Rep::Elements(one, /*watch=*/false);
+                   }));
   std::vector<std::string> elements;
-  while (true) {
-    ASSIGN_OR_RETURN(std::optional<SetUpdate> update, listing->Next());
-    if (!update.has_value()) return elements;
-    if (update->kind == SetUpdate::Kind::kRestarted) {
-      elements.clear();
-    } else {
-      elements.push_back(std::move(update->element));
-    }
-  }
+  elements.reserve(updates.size());
+  for (SetUpdate& update : updates)
+    elements.push_back(std::move(update.element));
+  // Those of each partition are in order.
+  std::sort(elements.begin(), elements.end());
+  return elements;
 }
 
 absl::StatusOr<bool> Set::Add(absl::string_view element,
@@ -118,7 +129,7 @@ absl::StatusOr<bool> Set::Add(absl::string_view element,
   api::AddInput input;
   input.mutable_element()->set_value(std::string(element));
   if (ttl.has_value()) *input.mutable_ttl() = ToProto(*ttl);
-  return Changed(rep_->primitive.Run(&Stub::Add, std::move(input)),
+  return Changed(rep_->spread->RunOf(element, &Stub::Add, std::move(input)),
                  absl::StatusCode::kAlreadyExists);
 }
 
@@ -129,27 +140,31 @@ absl::StatusOr<bool> Set::Add(absl::string_view element) {
 absl::StatusOr<bool> Set::Remove(absl::string_view element) {
   api::RemoveInput input;
   input.mutable_element()->set_value(std::string(element));
-  return Changed(rep_->primitive.Run(&Stub::Remove, std::move(input)),
+  return Changed(rep_->spread->RunOf(element, &Stub::Remove, std::move(input)),
                  absl::StatusCode::kNotFound);
 }
 
 absl::Status Set::Clear() {
-  return rep_->primitive.Run(&Stub::Clear, api::ClearInput()).status();
+  return rep_->spread->RunAll(&Stub::Clear, api::ClearInput()).status();
 }
 
 std::unique_ptr<Stream<SetEvent>> Set::Events() {
-  return rep_->primitive.Watch<SetEvent>(
-      &Stub::Events, api::EventsInput(),
-      [](api::EventsOutput output) {
-        return FromApi(std::move(*output.mutable_event()));
-      },
-      /*restarted=*/nullptr, StreamEnd::kNone);
+  return rep_->spread->StreamOf<SetEvent>(rep_->spread->all(), [](One& one) {
+    return one.Watch<SetEvent>(
+        &Stub::Events, api::EventsInput(),
+        [](api::EventsOutput output) {
+          return FromApi(std::move(*output.mutable_event()));
+        },
+        /*restarted=*/nullptr, StreamEnd::kNone);
+  });
 }
 
 std::unique_ptr<Stream<SetUpdate>> Set::Watch() {
-  return rep_->Elements(/*watch=*/true);
+  return rep_->spread->StreamOf<SetUpdate>(rep_->spread->all(), [](One& one) {
+    return Rep::Elements(one, /*watch=*/true);
+  });
 }
 
-absl::Status Set::Close() { return rep_->primitive.Close(); }
+absl::Status Set::Close() { return rep_->spread->Close(); }
 
 }  // namespace client

@@ -6,7 +6,7 @@
 // Each call that changes the set changes it once, however often it has to be
 // sent. If it fails with IsOutcomeUnknown it has changed it once or not at all.
 //
-// Thread-safe. The session outlives it and its streams.
+// Thread-safe. The session outlives it and its streams; a Client need not.
 
 #ifndef CLIENT_SET_H_
 #define CLIENT_SET_H_
@@ -26,6 +26,8 @@
 #include "client/stream.h"
 
 namespace client {
+
+class Client;
 
 struct SetEvent {
   enum class Kind { kAdded, kRemoved };
@@ -52,6 +54,10 @@ class Set {
   // Opens the set, creating it if there is none. kPermissionDenied: another
   // type of primitive has this name.
   static absl::StatusOr<Set> Open(Session& session, const PrimitiveName& name);
+
+  // The same, spread over the partitions of a cluster. It is created in each
+  // when that is first needed, so kPermissionDenied may come from any call.
+  static absl::StatusOr<Set> Open(Client& client, const PrimitiveName& name);
 
   Set(Set&&);
   Set& operator=(Set&&);

@@ -94,6 +94,7 @@ AttemptEnd ReadEnd(const grpc::Status& status,
   end.status = absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                             Shortened(status.error_message()));
   end.not_proposed = Metadata(context, "multiraft-outcome") == "not-proposed";
+  end.answered = !Metadata(context, "multiraft-outcome").empty();
   end.leader = Metadata(context, "multiraft-leader");
   int64_t retry_after_ms = 0;
   if (absl::SimpleAtoi(Metadata(context, "multiraft-retry-after-ms"),

@@ -39,6 +39,8 @@ struct AttemptEnd {
   absl::Status status;
   // The server says that it did not take the command.
   bool not_proposed = false;
+  // It comes from a server, not from gRPC on this side for want of one.
+  bool answered = false;
   // The server asks for this pause before the next attempt.
   int64_t retry_after_ns = 0;
   // Where the server thinks the leader is, "host:port", or "".

@@ -11,7 +11,7 @@
 // Each call that changes the value changes it once, however often it has to be
 // sent. If it fails with IsOutcomeUnknown it has changed it once or not at all.
 //
-// Thread-safe. The session outlives it and its streams.
+// Thread-safe. The session outlives it and its streams; a Client need not.
 
 #ifndef CLIENT_VALUE_H_
 #define CLIENT_VALUE_H_
@@ -30,6 +30,8 @@
 #include "client/stream.h"
 
 namespace client {
+
+class Client;
 
 struct ValueVersion {
   std::string value;
@@ -76,6 +78,9 @@ class Value {
   // kPermissionDenied: another type of primitive has this name.
   static absl::StatusOr<Value> Open(Session& session,
                                     const PrimitiveName& name);
+
+  // The same in the partition of a cluster that the name belongs to.
+  static absl::StatusOr<Value> Open(Client& client, const PrimitiveName& name);
 
   Value(Value&&);
   Value& operator=(Value&&);
