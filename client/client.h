@@ -13,7 +13,9 @@
 //   }
 //
 // Everything is synchronous, thread-safe unless it says otherwise, ends in a
-// known time, and says in an absl::Status what went wrong.
+// known time, and says in an absl::Status what went wrong. To wait for many
+// things at once there are Async (calls with callbacks) and Follow (streams
+// with callbacks). Programs to start from are in examples/.
 //
 // Where to read on:
 //   cluster_client.h   Client: which servers, where keys go, lost sessions
@@ -21,6 +23,7 @@
 //   multimap.h, set.h, value.h   the primitives
 //   stream.h           events and watches
 //   status.h           what an error means
+//   async.h, follow.h  callbacks
 //
 // Below that, for one server and sessions by hand, as tools want them:
 //   connection.h       one server
@@ -35,12 +38,14 @@
 #define CLIENT_CLIENT_H_
 
 #include "client/admin.h"
+#include "client/async.h"
 #include "client/cluster_client.h"
 #include "client/connection.h"
 #include "client/counter.h"
 #include "client/countermap.h"
 #include "client/election.h"
 #include "client/election_term.h"
+#include "client/follow.h"
 #include "client/indexedmap.h"
 #include "client/leader_watch.h"
 #include "client/list.h"
