@@ -39,7 +39,7 @@ forbid '\b(LOG|VLOG|DLOG)\((INFO|WARNING|ERROR|[0-9])' \
   '^(partition|storage|server|client|cli|tests|bench|sim)/' \
   'the pure folders do not log'
 forbid '#include "(partition|server|storage|client|cli|sim)/' \
-  '^(partition|server|storage|client|cli|sim|tests|bench)/' \
+  '^(partition|server|storage|client|cli|examples|sim|tests|bench)/' \
   'base, raft, session and primitive know nothing above them'
 forbid '#include "(raft|primitive)/' \
   '^(raft|primitive|storage|partition|server|sim|tests|bench)/' \
