@@ -133,4 +133,27 @@ absl::StatusOr<api::ChangeMembersResponse> ChangeMembers(
   }
 }
 
+absl::StatusOr<api::ListSessionsResponse> ListSessions(Connection& connection,
+                                                       uint32_t partition,
+                                                       uint64_t after,
+                                                       uint32_t max) {
+  api::ListSessionsRequest request;
+  request.set_partition_id(partition);
+  request.set_after_session_id(after);
+  request.set_sessions_max(max);
+  Call call(connection, {.deadline_ns = connection.CallDeadlineNanos()});
+  while (true) {
+    grpc::ClientContext context;
+    api::ListSessionsResponse response;
+    RETURN_IF_ERROR(call.Begin(context));
+    const auto stub = api::Admin::NewStub(call.channel());
+    const grpc::Status status =
+        stub->ListSessions(&context, request, &response);
+    const std::optional<absl::Status> end = call.End(status, context);
+    if (!end.has_value()) continue;
+    RETURN_IF_ERROR(*end);
+    return response;
+  }
+}
+
 }  // namespace client

@@ -41,6 +41,12 @@ absl::StatusOr<multiraft::admin::v1::ChangeMembersResponse> ChangeMembers(
     Connection& connection,
     const multiraft::admin::v1::ChangeMembersRequest& request);
 
+// The sessions of a partition with ids above `after`, as the replica on this
+// server has them; at most `max`, and as many as the server gives at once. If
+// `more` is set, ask again behind the last one.
+absl::StatusOr<multiraft::admin::v1::ListSessionsResponse> ListSessions(
+    Connection& connection, uint32_t partition, uint64_t after, uint32_t max);
+
 }  // namespace client
 
 #endif  // CLIENT_ADMIN_H_

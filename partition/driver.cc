@@ -278,6 +278,15 @@ void Driver::TransferLeadership(raft::ReplicaId target, TransferDone done) {
   });
 }
 
+void Driver::ListSessions(session::SessionId after, size_t max,
+                          SessionsDone done) {
+  Post([this, after, max, done = std::move(done)]() mutable {
+    std::move(done)(
+        SessionPage{.sessions = state_machine_->ListSessions(after, max),
+                    .log_time_ns = state_machine_->time_ns()});
+  });
+}
+
 void Driver::GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) {
   Post([this, done = std::move(done)]() mutable {
     PartitionStatus status;

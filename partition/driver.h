@@ -84,6 +84,8 @@ class Driver : public Partition {
   void ChangeMembers(MemberChange change, MembersDone done) override;
   void ResumeApplying(absl::AnyInvocable<void(absl::Status) &&> done) override;
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
+  void ListSessions(session::SessionId after, size_t max,
+                    SessionsDone done) override;
   bool serving() const override {
     return serving_.load(std::memory_order_acquire);
   }

@@ -14,6 +14,7 @@
 #ifndef PARTITION_PARTITION_H_
 #define PARTITION_PARTITION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -198,6 +199,13 @@ struct PartitionStatus {
   uint64_t tick_ns = 0;  // What their silent_ticks count.
 };
 
+// Some sessions, as a replica has them.
+struct SessionPage {
+  std::vector<session::SessionInfo> sessions;  // By id.
+  uint64_t log_time_ns = 0;  // What their deadlines are compared with.
+};
+using SessionsDone = absl::AnyInvocable<void(absl::StatusOr<SessionPage>) &&>;
+
 enum class StreamId : uint64_t {};
 
 // Gets the end of a transfer of leadership, once.
@@ -327,6 +335,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
       absl::AnyInvocable<void(absl::Status) &&> done) = 0;
 
   virtual void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) = 0;
+
+  // The first `max` sessions with ids above `after`, as this replica has them
+  // now. `done`, from the executor. The work is that of `max` rows.
+  virtual void ListSessions(session::SessionId after, size_t max,
+                            SessionsDone done) = 0;
 
   // Serving as leader. Thread-safe, no mailbox.
   virtual bool serving() const = 0;

@@ -50,6 +50,9 @@ class StoppedPartition : public Partition {
     std::move(done)(Refuse().status);
   }
   void GetStatus(absl::AnyInvocable<void(PartitionStatus) &&> done) override;
+  void ListSessions(session::SessionId, size_t, SessionsDone done) override {
+    std::move(done)(Refuse().status);
+  }
   bool serving() const override { return false; }
   bool available() const override { return false; }
   bool out_of_service() const override { return true; }

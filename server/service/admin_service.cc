@@ -19,6 +19,20 @@ namespace admin = ::multiraft::admin::v1;
 constexpr uint64_t kNanosPerSecond = 1'000'000'000;
 constexpr uint64_t kNanosPerMilli = 1'000'000;
 
+// In one answer: well below a millisecond of the partition's time.
+constexpr size_t kSessionsMax = 1000;
+
+void Fill(const session::SessionInfo& from, uint64_t now_ns,
+          admin::SessionStatus& to) {
+  to.set_session_id(from.id.value());
+  to.set_timeout_ms(from.timeout_ns / kNanosPerMilli);
+  to.set_expires_in_ms(from.deadline_ns > now_ns
+                           ? (from.deadline_ns - now_ns) / kNanosPerMilli
+                           : 0);
+  to.set_open_commands(from.open_commands);
+  to.set_cached_bytes(from.cached_bytes);
+}
+
 admin::Role RoleOf(raft::Role role) {
   switch (role) {
     case raft::Role::kFollower:
@@ -259,6 +273,9 @@ AdminService::AdminService(Node node, Gateway& gateway)
                   absl::string_view request) {
              members_.ChangeMembers(call, request);
            });
+  AddUnary("ListSessions", {},
+           [this](const std::shared_ptr<UnaryCall>& call,
+                  absl::string_view request) { ListSessions(call, request); });
 }
 
 void AdminService::Status(const std::shared_ptr<UnaryCall>& call,
@@ -308,6 +325,33 @@ void AdminService::TransferLeader(const std::shared_ptr<UnaryCall>& call,
                              base::NodeId(request.node_id()),
                              [this, id] { node_.keep_leading(id); })
       ->Start();
+}
+
+void AdminService::ListSessions(const std::shared_ptr<UnaryCall>& call,
+                                absl::string_view bytes) {
+  admin::ListSessionsRequest request;
+  if (!Decode(call, bytes, request)) return;
+  auto entered =
+      gateway_.Enter(call->context(),
+                     {.service = name(),
+                      .rpc = "ListSessions",
+                      .partition = base::PartitionId(request.partition_id())});
+  if (!entered.ok()) return call->Fail({.refusal = entered.refusal});
+  size_t max = request.sessions_max();
+  if (max == 0 || max > kSessionsMax) max = kSessionsMax;
+  entered.value->ListSessions(
+      session::SessionId(request.after_session_id()), max,
+      [call, max](absl::StatusOr<partition::SessionPage> page) {
+        if (!page.ok()) {
+          return call->Fail({.refusal = {.status = page.status()}});
+        }
+        admin::ListSessionsResponse response;
+        response.set_more(page->sessions.size() == max);
+        for (const session::SessionInfo& from : page->sessions) {
+          Fill(from, page->log_time_ns, *response.add_sessions());
+        }
+        call->Answer(response.SerializeAsString());
+      });
 }
 
 }  // namespace server::service

@@ -35,6 +35,8 @@ class AdminService : public RawService {
                        absl::string_view request);
   void TransferLeader(const std::shared_ptr<UnaryCall>& call,
                       absl::string_view request);
+  void ListSessions(const std::shared_ptr<UnaryCall>& call,
+                    absl::string_view request);
 
   const Node node_;
   Gateway& gateway_;

@@ -186,6 +186,10 @@ class FakePartition : public partition::Partition {
     status.index = 42;
     std::move(done)(std::move(status));
   }
+  void ListSessions(session::SessionId, size_t,
+                    partition::SessionsDone done) override {
+    std::move(done)(partition::SessionPage());
+  }
   bool out_of_service() const override { return false; }
   bool available() const override { return serving(); }
   bool serving() const override {
