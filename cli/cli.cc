@@ -181,7 +181,7 @@ ExitCode RunCli(const std::vector<std::string>& args,
   const absl::Status result =
       arguments.ok() ? Execute(*arguments, environment) : arguments.status();
   environment.out.flush();
-  if (!result.ok()) {
+  if (!result.ok() && !IsExitWith(result)) {
     const bool json = arguments.ok()
                           ? arguments->Has("json")
                           : std::count(args.begin(), args.end(), "--json") != 0;

@@ -9,7 +9,7 @@
 
 namespace cli {
 
-enum ExitCode {
+enum ExitCode : int {
   kOk = 0,
   kRefused = 1,      // The server answered no: not found, conflict, too large.
   kUsage = 2,        // The command line makes no sense; nothing was sent.
@@ -18,6 +18,11 @@ enum ExitCode {
 };
 
 ExitCode ExitCodeOf(const absl::Status& status);
+
+// What `exec` exits with as its command did, and says nothing of: OK for 0.
+absl::Status ExitWith(int code);
+// `status` is one of these.
+bool IsExitWith(const absl::Status& status);
 
 // A mistake in the command line.
 absl::Status UsageError(absl::string_view message);

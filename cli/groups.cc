@@ -10,7 +10,7 @@ const std::vector<const Group*>& AllGroups() {
       &ElectionGroup(),  &IndexedMapGroup(), &ListGroup(),
       &LockGroup(),      &MapGroup(),        &MultiMapGroup(),
       &SetGroup(),       &ValueGroup(),      &WatchGroup(),
-      &RecoverGroup(),
+      &ExecGroup(),      &RecoverGroup(),    &CompletionGroup(),
   };
   return groups;
 }

@@ -8,12 +8,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <stop_token>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -116,6 +118,13 @@ class Run {
     const Interrupt::Handler handler(environment_.interrupt,
                                      [&source] { source.request_stop(); });
     return wait(source.get_token());
+  }
+
+  // Runs `work()`; an interrupt meanwhile runs `action`, on another thread.
+  template <class Work>
+  auto WhileInterruptible(std::function<void()> action, Work work) {
+    const Interrupt::Handler handler(environment_.interrupt, std::move(action));
+    return work();
   }
 
   // Blocks until an interrupt, or until the session of OpenSession is lost.

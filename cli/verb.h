@@ -45,9 +45,11 @@ const std::vector<const Group*>& AllGroups();
 
 // One for each file of verbs.
 const Group& ClusterGroup();
+const Group& CompletionGroup();
 const Group& CounterGroup();
 const Group& CounterMapGroup();
 const Group& ElectionGroup();
+const Group& ExecGroup();
 const Group& IndexedMapGroup();
 const Group& LeaderGroup();
 const Group& ListGroup();

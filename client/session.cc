@@ -91,6 +91,7 @@ Session::Session(Connection& connection, Kind kind, uint64_t id,
       timeout_ns_(absl::ToInt64Nanoseconds(timeout)),
       on_lost_(std::move(on_lost)),
       due_ns_(opened_ns + timeout_ns_ / 4),
+      refreshed_ns_(opened_ns),
       observed_index_(id),
       requests_(last_sequence) {}
 
@@ -114,6 +115,11 @@ absl::Duration Session::timeout() const {
 absl::Status Session::status() const {
   base::MutexLock lock(mu_);
   return ended_;
+}
+
+int64_t Session::SureUntilNanos() const {
+  base::MutexLock lock(mu_);
+  return refreshed_ns_ + timeout_ns_;
 }
 
 absl::Status Session::Close() {
@@ -183,6 +189,7 @@ absl::Status Session::KeepAliveUntil(int64_t deadline_ns) {
       base::MutexLock lock(mu_);
       requests_.Reported(progress);
       due_ns_ = std::max(due_ns_, sent_ns + period_ns());
+      refreshed_ns_ = std::max(refreshed_ns_, sent_ns);
     }
     break;
   }

@@ -100,6 +100,13 @@ class Session : public std::enable_shared_from_this<Session> {
   // OK while calls can be made; then why not.
   absl::Status status() const;
 
+  // The time on the connection's timer until which the session lives for sure,
+  // whatever becomes of servers and connections: its timeout from when the last
+  // KeepAlive that was answered was sent. It may live longer, but what must not
+  // go on without the session (who holds a lock, say) stops then. Of an
+  // attached session: as if it had been refreshed when it was attached.
+  int64_t SureUntilNanos() const;
+
  private:
   friend class Request;
   enum class Kind { kOwned, kAttached };
@@ -144,6 +151,7 @@ class Session : public std::enable_shared_from_this<Session> {
   absl::Status ended_ ABSL_GUARDED_BY(mu_);  // OK while kOpen.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   int64_t due_ns_ ABSL_GUARDED_BY(mu_);        // Of the next KeepAlive.
+  int64_t refreshed_ns_ ABSL_GUARDED_BY(mu_);  // The last answered one's start.
   uint64_t observed_index_ ABSL_GUARDED_BY(mu_);
   RequestTracker requests_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<Call*> calls_ ABSL_GUARDED_BY(mu_);  // Under way.

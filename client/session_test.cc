@@ -53,6 +53,20 @@ class KeepAliveTest : public ::testing::Test {
   std::atomic<int> lost_{0};
 };
 
+TEST_F(KeepAliveTest, SaysHowLongTheSessionLivesForSure) {
+  const auto session = Open();
+  const int64_t opened_ns = timer_.NowNanos();
+  EXPECT_EQ(session->SureUntilNanos(), opened_ns + 60 * kSecond);
+  Pass(10);
+  server_.Inject("KeepAlive",
+                 {Fault::Kind::kAnswer, 0, absl::StatusCode::kInternal, "no"},
+                 1);
+  EXPECT_FALSE(session->KeepAlive().ok());
+  EXPECT_EQ(session->SureUntilNanos(), opened_ns + 60 * kSecond);
+  EXPECT_OK(session->KeepAlive());
+  EXPECT_EQ(session->SureUntilNanos(), opened_ns + 70 * kSecond);
+}
+
 TEST_F(KeepAliveTest, ComesEveryQuarterOfTheTimeout) {
   const auto session = Open();
   Pass(14);
