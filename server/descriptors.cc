@@ -26,6 +26,7 @@
 #include "atomix/protocols/rsm/v1/partition.pb.h"
 #include "atomix/protocols/rsm/v1/session.pb.h"
 #include "atomix/protocols/rsm/value/v1/service.pb.h"
+#include "atomix/stores/raft/v1/node.pb.h"
 #include "grpc/health/v1/health.pb.h"
 #include "multiraft/admin/v1/admin.pb.h"
 
@@ -62,6 +63,7 @@ const google::protobuf::Descriptor* const kLinked[] = {
     rsm::multimap::v1::SizeRequest::descriptor(),
     rsm::set::v1::SizeRequest::descriptor(),
     rsm::value::v1::SetRequest::descriptor(),
+    atomix::stores::raft::v1::GetConfigRequest::descriptor(),
     grpc::health::v1::HealthCheckRequest::descriptor(),
     ::multiraft::admin::v1::StatusRequest::descriptor(),
 };

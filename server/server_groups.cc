@@ -120,32 +120,77 @@ void Server::Impl::TryToJoin(storage::Group group, service::IsWaiting goes_on,
   cluster->groups().Join(std::move(group), std::move(goes_on), std::move(done));
 }
 
-void Server::Impl::LeaveGroup(base::PartitionId id, service::GroupDone done) {
-  loader->Post([this, id, done = std::move(done)]() mutable {
+void Server::Impl::WithGroups(
+    service::GroupDone done,
+    absl::AnyInvocable<void(cluster::Groups&, service::GroupDone) &&> then,
+    absl::Status if_asleep) {
+  loader->Post([this, done = std::move(done), then = std::move(then),
+                if_asleep = std::move(if_asleep)]() mutable {
     if (!in_cluster()) {
       return std::move(done)(absl::FailedPreconditionError(
           "this node is alone: its partitions are nowhere else"));
     }
-    if (is_open()) return cluster->groups().Leave(id, std::move(done));
-    std::move(done)(absl::NotFoundError(
-        absl::StrCat("this node has no replica of group ", id.value())));
+    if (!is_open()) return std::move(done)(std::move(if_asleep));
+    std::move(then)(cluster->groups(), std::move(done));
   });
 }
 
-service::NodeService::Groups Server::Impl::MakeGroups() {
-  return {.bootstrap =
-              [this](storage::Group group, service::GroupDone done) {
-                BootstrapGroup(std::move(group), std::move(done));
-              },
-          .join =
-              [this](storage::Group group, service::IsWaiting waits,
-                     service::GroupDone done) {
-                JoinGroup(std::move(group), std::move(waits), std::move(done));
-              },
-          .leave =
-              [this](base::PartitionId id, service::GroupDone done) {
-                LeaveGroup(id, std::move(done));
-              }};
+service::GroupActions Server::Impl::MakeGroups() {
+  const auto not_here = [](base::PartitionId id) {
+    return absl::NotFoundError(
+        absl::StrCat("this node has no replica of group ", id.value()));
+  };
+  return {
+      .bootstrap =
+          [this](storage::Group group, service::GroupDone done) {
+            BootstrapGroup(std::move(group), std::move(done));
+          },
+      .join =
+          [this](storage::Group group, service::IsWaiting waits,
+                 service::GroupDone done) {
+            JoinGroup(std::move(group), std::move(waits), std::move(done));
+          },
+      .expect =
+          [this](base::PartitionId id, base::NodeId self,
+                 service::GroupDone done) {
+            // Asleep it is whoever it is told to be by the one that adds it.
+            WithGroups(
+                std::move(done),
+                [id, self](cluster::Groups& groups, service::GroupDone done) {
+                  std::move(done)(groups.Expect(id, self));
+                },
+                absl::OkStatus());
+          },
+      .leave =
+          [this, not_here](base::PartitionId id, service::GroupDone done) {
+            WithGroups(
+                std::move(done),
+                [id](cluster::Groups& groups, service::GroupDone done) {
+                  groups.Leave(id, std::move(done));
+                },
+                not_here(id));
+          },
+      .add =
+          [this, not_here](storage::Group group, service::GroupDone done) {
+            const base::PartitionId id = group.id;
+            WithGroups(
+                std::move(done),
+                [group = std::move(group)](cluster::Groups& groups,
+                                           service::GroupDone done) mutable {
+                  groups.Add(std::move(group), std::move(done));
+                },
+                not_here(id));
+          },
+      .remove =
+          [this, not_here](base::PartitionId id, base::NodeId member,
+                           service::GroupDone done) {
+            WithGroups(
+                std::move(done),
+                [id, member](cluster::Groups& groups, service::GroupDone done) {
+                  groups.Remove(id, member, std::move(done));
+                },
+                not_here(id));
+          }};
 }
 
 }  // namespace server

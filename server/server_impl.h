@@ -39,6 +39,7 @@
 #include "server/service/gateway.h"
 #include "server/service/member_handler.h"
 #include "server/service/node_events.h"
+#include "server/service/node_requests.h"
 #include "server/service/node_service.h"
 #include "server/service/raw_service.h"
 #include "server/start_hooks.h"
@@ -80,8 +81,13 @@ struct Server::Impl {
   // On the loader, again and again until its members are found.
   void TryToJoin(storage::Group group, service::IsWaiting goes_on,
                  service::GroupDone done);
-  void LeaveGroup(base::PartitionId id, service::GroupDone done);
-  service::NodeService::Groups MakeGroups();
+  // Calls `then` on the loader. Not if the node is alone, which is an error,
+  // or asleep (managed, and not open yet), which is as `if_asleep` says.
+  void WithGroups(
+      service::GroupDone done,
+      absl::AnyInvocable<void(cluster::Groups&, service::GroupDone) &&> then,
+      absl::Status if_asleep);
+  service::GroupActions MakeGroups();
   // Of a cluster: the services that other nodes call, and what they pass on.
   std::vector<grpc::Service*> MakePeerServices();
   absl::Status CreateSolePartitions();

@@ -19,6 +19,7 @@
 #include "server/service/partition_service.h"
 #include "server/service/primitive_service.h"
 #include "server/service/session_service.h"
+#include "server/service/stores_node_service.h"
 #include "storage/records.h"
 
 namespace server {
@@ -57,6 +58,9 @@ std::vector<grpc::Service*> Server::Impl::MakePeerServices() {
       base::SystemClock(), service::Door{.for_nodes = true, .places = &places});
   peer_services = ServicesBehind(*peer_gateway);
   peer_services.push_back(AdminBehind(*peer_gateway));
+  // Another node, whose controller told it so, has this one join a group.
+  peer_services.push_back(std::make_unique<service::NodeService>(
+      MakeGroups(), events, *peer_gateway));
   std::vector<grpc::Service*> all;
   for (const auto& service : peer_services) all.push_back(service.get());
   return all;
@@ -125,6 +129,8 @@ void Server::Impl::MakeServices() {
   services.push_back(AdminBehind(*gateway));
   services.push_back(
       std::make_unique<service::NodeService>(MakeGroups(), events, *gateway));
+  services.push_back(std::make_unique<service::StoresNodeService>(
+      MakeGroups(), events, *gateway));
   std::set<std::string> names = {"grpc.health.v1.Health"};
   for (const auto& service : services) names.insert(service->name());
   for (const std::string& name : names) {

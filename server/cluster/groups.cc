@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "atomix/multiraft/v1/node.pb.h"
 #include "base/clock.h"
 #include "server/cluster/member_goal.h"
 
@@ -10,6 +12,8 @@ namespace server::cluster {
 namespace {
 
 namespace admin = ::multiraft::admin::v1;
+namespace v1 = ::atomix::multiraft::v1;
+using v1::JoinResponse;
 
 constexpr uint64_t kLookEveryNs = 20'000'000;
 constexpr int64_t kAwaitNs = 5'000'000'000;
@@ -37,6 +41,39 @@ std::vector<admin::ChangeMembersRequest> StepsOfJoin(
       .mutable_promote()
       ->set_node_id(group.self.value());
   return steps;
+}
+
+absl::Status NotHere(base::PartitionId id) {
+  return absl::NotFoundError(
+      absl::StrCat("this node has no replica of group ", id.value()));
+}
+
+// Numbers of roles are the same on disk and in the API.
+static_assert(static_cast<int>(storage::GroupRole::kMember) == v1::MEMBER &&
+              static_cast<int>(storage::GroupRole::kObserver) == v1::OBSERVER &&
+              static_cast<int>(storage::GroupRole::kWitness) == v1::WITNESS);
+
+// As a controller would say it to the node that joins.
+v1::JoinRequest RequestOf(const storage::Group& group) {
+  v1::JoinRequest request;
+  v1::GroupConfig& config = *request.mutable_group();
+  config.set_group_id(group.id.value());
+  config.set_member_id(group.self.value());
+  config.set_role(static_cast<v1::MemberRole>(group.role));
+  for (const storage::GroupMember& member : group.members) {
+    const size_t colon = member.peer_address.rfind(':');
+    int32_t port = 0;
+    if (colon == std::string::npos ||
+        !absl::SimpleAtoi(member.peer_address.substr(colon + 1), &port)) {
+      continue;  // No address that anybody could ask.
+    }
+    v1::MemberConfig& one = *config.add_members();
+    one.set_member_id(member.node.value());
+    // An IPv6 address stays in its brackets.
+    one.set_host(member.peer_address.substr(0, colon));
+    one.set_port(port);
+  }
+  return request;
 }
 
 }  // namespace
@@ -124,44 +161,92 @@ void Groups::Leave(base::PartitionId id, Done done) {
   if (!forgotten.ok()) return std::move(done)(forgotten.status());
   const auto here = host_->Find(id);
   if (here != nullptr) {
-    return here->GetStatus([this, id, done = std::move(done)](
-                               partition::PartitionStatus&& status) mutable {
-      loader_.Post([this, id, configuration = std::move(status.configuration),
-                    done = std::move(done)]() mutable {
-        LeaveAs(id, configuration, std::move(done));
-      });
-    });
+    return WithMembers(*here,
+                       [this, id, done = std::move(done)](
+                           const raft::Configuration& configuration) mutable {
+                         LeaveAs(id, configuration, std::move(done));
+                       });
   }
   if (*forgotten || store_->DroppedReplica(id) != raft::ReplicaId{}) {
     return std::move(done)(absl::OkStatus());
   }
-  std::move(done)(absl::NotFoundError(
-      absl::StrCat("this node has no replica of group ", id.value())));
+  std::move(done)(NotHere(id));
 }
 
 void Groups::LeaveAs(base::PartitionId id,
                      const raft::Configuration& configuration, Done done) {
+  PursueRemoval(
+      id, self_, configuration,
+      [this, id, done = std::move(done)](absl::Status status) mutable {
+        if (!status.ok()) return std::move(done)(std::move(status));
+        Await(id, /*is_here=*/false,
+              base::SystemClock().MonotonicNanos() + kAwaitNs, std::move(done));
+      });
+}
+
+// --- Members, from any of them ----------------------------------------------
+
+absl::Status Groups::Expect(base::PartitionId id, base::NodeId self) {
+  if (self != self_) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "this node is member ", self_.value(),
+        ", as its data directory says, not member ", self.value()));
+  }
+  return founder_.Forget(id).status();
+}
+
+void Groups::Add(storage::Group group, Done done) {
+  const std::string address = group.AddressOfSelf();
+  calls_.JoinGroup(
+      address, RequestOf(group), MemberGoal().step_timeout_ns,
+      [address, done = std::move(done)](
+          const absl::StatusOr<JoinResponse>& answer) mutable {
+        if (answer.ok()) return std::move(done)(absl::OkStatus());
+        std::move(done)(absl::Status(
+            answer.status().code(),
+            absl::StrCat("at ", address, ": ", answer.status().message())));
+      });
+}
+
+void Groups::Remove(base::PartitionId id, base::NodeId member, Done done) {
+  const auto here = host_->Find(id);
+  if (here == nullptr) return std::move(done)(NotHere(id));
+  WithMembers(*here, [this, id, member, done = std::move(done)](
+                         const raft::Configuration& configuration) mutable {
+    PursueRemoval(id, member, configuration, std::move(done));
+  });
+}
+
+void Groups::WithMembers(
+    partition::Partition& replica,
+    absl::AnyInvocable<void(const raft::Configuration&) &&> then) {
+  replica.GetStatus([this, then = std::move(then)](
+                        partition::PartitionStatus&& status) mutable {
+    loader_.Post(
+        [configuration = std::move(status.configuration),
+         then = std::move(then)]() mutable { std::move(then)(configuration); });
+  });
+}
+
+void Groups::PursueRemoval(base::PartitionId id, base::NodeId member,
+                           const raft::Configuration& configuration,
+                           Done done) {
   MemberGoal goal;
-  admin::ChangeMembersRequest& remove = goal.steps.emplace_back(RequestFor(id));
-  remove.mutable_remove()->set_node_id(self_.value());
+  goal.steps.emplace_back(RequestFor(id))
+      .mutable_remove()
+      ->set_node_id(member.value());
   if (const auto route = routes_.Find(id)) {
     goal.addresses.push_back(route->peer_address);
   }
-  for (const raft::Member& member : configuration.members) {
-    goal.addresses.push_back(member.peer_address);
+  for (const raft::Member& one : configuration.members) {
+    goal.addresses.push_back(one.peer_address);
   }
   if (goal.addresses.empty()) {
     return std::move(done)(
         absl::UnavailableError(absl::StrCat("the replica of group ", id.value(),
                                             " does not know its members yet")));
   }
-  Pursue(std::move(goal), calls_, loader_,
-         [this, id, done = std::move(done)](absl::Status status) mutable {
-           if (!status.ok()) return std::move(done)(std::move(status));
-           Await(id, /*is_here=*/false,
-                 base::SystemClock().MonotonicNanos() + kAwaitNs,
-                 std::move(done));
-         });
+  Pursue(std::move(goal), calls_, loader_, std::move(done));
 }
 
 void Groups::Await(base::PartitionId id, bool is_here, int64_t until_ns,

@@ -1,5 +1,6 @@
 // Groups is what a controller may do with the partitions of this node:
-// bootstrap, join and leave them (atomix.multiraft.v1.Node).
+// begin and leave them, and change who else takes part (the Node services of
+// both generations of the API).
 //
 // Everything runs on the loader; what is asked for may be done much later.
 
@@ -67,12 +68,33 @@ class Groups {
   // NotFound: this node never had one. FailedPrecondition: it is the last one.
   void Leave(base::PartitionId id, Done done);
 
+  // A controller wants this node to be a member of a group to which another
+  // member will add it: it does not begin the group. FailedPrecondition: this
+  // node is another member.
+  absl::Status Expect(base::PartitionId id, base::NodeId self);
+
+  // Has the node of member `group.self` join the group, from which this one
+  // knows the others. The error is what that node said, with its address.
+  void Add(storage::Group group, Done done);
+
+  // Has a member removed, whether its node is there or not. OK when the others
+  // go on without it, or there is none. NotFound: this node has no replica of
+  // the group. FailedPrecondition: it is the last one that votes.
+  void Remove(base::PartitionId id, base::NodeId member, Done done);
+
   // Nothing is called any more when this returns. May be called again.
   void Stop() { calls_.Stop(); }
 
  private:
   void LeaveAs(base::PartitionId id, const raft::Configuration& configuration,
                Done done);
+  // Calls `then`, on the loader, with the members that a replica here knows.
+  void WithMembers(
+      partition::Partition& replica,
+      absl::AnyInvocable<void(const raft::Configuration&) &&> then);
+  // Has `member` removed by whoever leads.
+  void PursueRemoval(base::PartitionId id, base::NodeId member,
+                     const raft::Configuration& configuration, Done done);
   // Completes when the replica is here or not, as `is_here` says, or at the
   // latest in a few seconds: what the group decided comes by itself.
   void Await(base::PartitionId id, bool is_here, int64_t until_ns, Done done);

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "atomix/multiraft/v1/node.grpc.pb.h"
 #include "base/mutex.h"
 #include "multiraft/admin/v1/admin.grpc.pb.h"
 #include "multiraft/peer/v1/bootstrap.grpc.pb.h"
@@ -175,6 +176,18 @@ void PeerCalls::ChangeMembers(const std::string& address,
                                    call.context.get(), &call.request,
                                    &call.response, std::move(ended));
                              });
+}
+
+void PeerCalls::JoinGroup(const std::string& address,
+                          const atomix::multiraft::v1::JoinRequest& request,
+                          uint64_t timeout_ns,
+                          Done<atomix::multiraft::v1::JoinResponse> done) {
+  impl_->Start<atomix::multiraft::v1::Node>(
+      address, request, timeout_ns, std::move(done),
+      [](auto& call, auto ended) {
+        call.stub->async()->Join(call.context.get(), &call.request,
+                                 &call.response, std::move(ended));
+      });
 }
 
 void PeerCalls::KeepOnly(const std::set<std::string>& addresses) {

@@ -13,6 +13,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "atomix/multiraft/v1/node.pb.h"
 #include "multiraft/admin/v1/admin.pb.h"
 #include "multiraft/peer/v1/bootstrap.pb.h"
 #include "multiraft/peer/v1/founding.pb.h"
@@ -43,6 +44,12 @@ class PeerCalls {
                      const multiraft::admin::v1::ChangeMembersRequest& request,
                      uint64_t timeout_ns,
                      Done<multiraft::admin::v1::ChangeMembersResponse> done);
+
+  // Has it join a group, as a controller does; an empty answer.
+  void JoinGroup(const std::string& address,
+                 const atomix::multiraft::v1::JoinRequest& request,
+                 uint64_t timeout_ns,
+                 Done<atomix::multiraft::v1::JoinResponse> done);
 
   // Closes the connections to all others but these.
   void KeepOnly(const std::set<std::string>& addresses);
