@@ -39,6 +39,14 @@ sockaddr_in Loopback(uint16_t port) {
 
 uint16_t PortOf(const sockaddr_in& address) { return ntohs(address.sin_port); }
 
+// Whoever connected has not closed again.
+bool IsStillThere(int fd) {
+  tcp_info info = {};
+  socklen_t size = sizeof(info);
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+         info.tcpi_state == TCP_ESTABLISHED;
+}
+
 // Listening on port 0 if `backlog`, else only bound.
 std::pair<int, uint16_t> Bind(int backlog) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -151,6 +159,13 @@ void TcpProxy::Accept() {
         accept4(listen_fd_, reinterpret_cast<sockaddr*>(&address), &size,
                 SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (peer_fd < 0) return;
+    // Those who gave up may be many when the machine is busy. To find out who
+    // each was would keep the next ones waiting until they give up, too.
+    if (!IsStillThere(peer_fd)) {
+      close(peer_fd);
+      --i;
+      continue;
+    }
     const int node_fd =
         socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     CHECK_GE(node_fd, 0);
