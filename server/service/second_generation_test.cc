@@ -226,7 +226,8 @@ TEST_F(SecondGenerationTest, WhoLeadsIsNotAskedOfPartitionsInTheSecond) {
   for (const char* const method : {"/atomix.protocols.rsm.v1.Partition/Watch",
                                    "/atomix.protocols.rsm.list.v1.List/Size"}) {
     grpc::ClientContext context;
-    const grpc::ByteBuffer request;
+    const grpc::Slice empty;
+    const grpc::ByteBuffer request(&empty, 1);
     grpc::ByteBuffer response;
     std::promise<grpc::Status> done;
     stub.UnaryCall(&context, method, {}, &request, &response,
