@@ -144,6 +144,10 @@ TEST_F(TransfersTest, ASuggestionIsNotRepeatedAtOnce) {
     EXPECT_TRUE(core_->CanPropose(1, 1).ok());
     EXPECT_EQ(told_, ReplicaId{});
   }
+  // With what the leader added when it took the order back.
+  From(
+      3, 1,
+      raft::AppendEntriesReply{.accepted = true, .index = core_->last_index()});
   transfers_.Suggest(*core_);
   Handle();
   EXPECT_EQ(told_, ReplicaId{3});
