@@ -178,7 +178,9 @@ std::string ZshCompletion(const std::vector<const Group*>& groups,
       "    _describe command names\n"
       "  fi\n"
       "}\n"
-      "compdef _multiraftctl multiraftctl\n");
+      "# Loaded from $fpath at the first completion, or evaluated.\n"
+      "if [[ ${funcstack[1]} == _multiraftctl ]]; then _multiraftctl \"$@\"\n"
+      "else compdef _multiraftctl multiraftctl; fi\n");
 }
 
 }  // namespace cli
