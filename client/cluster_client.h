@@ -93,8 +93,8 @@ class Client {
   static absl::StatusOr<std::unique_ptr<Client>> Connect(
       const std::vector<std::string>& servers, ClientOptions options);
 
-  // Closes the sessions, as far as that works in the call timeout each: locks
-  // and candidacies go to the next in line at once.
+  // Closes the sessions, as far as that works in the call timeout: locks and
+  // candidacies go to the next in line at once.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

@@ -1,5 +1,6 @@
 #include "client/session_pool.h"
 
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
@@ -83,12 +84,17 @@ absl::Status SessionPool::Close() {
       while (slot.is_opening) changed_.Wait(mu_);
     }
   }
-  absl::Status result;
-  for (const std::shared_ptr<Session>& session : sessions) {
-    const absl::Status closed = session->Close();
-    if (result.ok()) result = closed;
+  // Side by side: when no server answers, each takes a call's time.
+  std::vector<absl::Status> closed(sessions.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    threads.emplace_back([&, i] { closed[i] = sessions[i]->Close(); });
   }
-  return result;
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& one : closed) {
+    if (!one.ok()) return one;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace client

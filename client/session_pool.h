@@ -48,8 +48,9 @@ class SessionPool {
   // kCancelled: the pool is closed. REQUIRES: position < size().
   absl::StatusOr<std::shared_ptr<Session>> Get(size_t position);
 
-  // Closes every session, and opens none from now on. Returns the first
-  // failure; what could not be closed expires.
+  // Closes every session, side by side, and opens none from now on. Takes a
+  // call's time at most, and that of one who is opening a session. Returns the
+  // first failure; what could not be closed expires.
   absl::Status Close();
 
  private:
