@@ -23,7 +23,7 @@ const std::set<std::string>& OnlyInTheCore() {
   static const auto& names = *new std::set<std::string>{
       "ForgetsTheAbaCheck", "AnOlderRoundConfirmsARead",
       "ANewerImageReplacesTheOffered", "KeepsATruncatedConfiguration",
-      "StartsASecondChange",
+      "StartsASecondChange", "AStaleImageCreditsTheOffered",
       // Without lease reads here.
       "KeepsItsLeaseInATransfer", "LeasesAgainAfterATransfer",
       "CountsALeaseFromTheAnswer", "TakesAllClocksForRight",
