@@ -36,9 +36,10 @@ std::string PathOf(const std::string& name) {
 // Files of golden bytes; `headers` has the definitions that others use.
 const std::vector<std::string>& Names() {
   static const auto* const kNames = new std::vector<std::string>{
-      "headers",    "partition", "session",    "node",    "counter", "list",
-      "countermap", "election",  "indexedmap", "lock",    "map",     "multimap",
-      "set",        "value",     "health",     "drivers", "peer",    "rsm", "stores"};
+      "headers", "partition",  "session",  "node",       "counter",
+      "list",    "countermap", "election", "indexedmap", "lock",
+      "map",     "multimap",   "set",      "value",      "health",
+      "drivers", "peer",       "rsm",      "stores"};
   return *kNames;
 }
 

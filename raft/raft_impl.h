@@ -241,7 +241,7 @@ class Raft::Impl {
   LeaderReads leader_reads_;
   ReplicaId transferee_;
   uint32_t transfer_elapsed_ = 0;
-  bool ordered_ = false;  // Somebody to stand, and has added nothing since.
+  bool ordered_ = false;      // Somebody to stand, and has added nothing since.
   bool handed_over_ = false;  // Told somebody to stand, in this term.
   bool appends_due_ = false;
 

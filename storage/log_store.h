@@ -113,8 +113,8 @@ class LogStore {
   // and leaves a tombstone: neither `replica` nor one below it is ever created
   // here again, so that nobody votes twice. What is written to it from now on
   // fails as Unavailable. `done` as in LogWrite. An image of it that is pinned,
-  // or is being unpinned, stays readable. REQUIRES: it exists, and no WriteImage
-  // of it is on its way.
+  // or is being unpinned, stays readable. REQUIRES: it exists, and no
+  // WriteImage of it is on its way.
   virtual void DropReplica(base::PartitionId partition, raft::ReplicaId replica,
                            absl::AnyInvocable<void(absl::Status)> done) = 0;
 
