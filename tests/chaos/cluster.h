@@ -64,6 +64,9 @@ class Cluster {
   void Resume(int node);
   void BreakConnections(int node) { of(node).proxy->Break(); }
 
+  // What its proxy has carried to it, since the cluster was made.
+  uint64_t BytesTo(int node) const { return of(node).proxy->bytes_in(); }
+
   // Resident memory; 0 if it is down, or has ended by itself.
   uint64_t MemoryBytes(int node) const;
   // What it wrote to stderr until it ended last.

@@ -11,6 +11,11 @@
 //
 //   bazel run //tests/chaos -- --kills=100 --nodes=3
 //   bazel run //tests/chaos -- --transfers=100 --nodes=3
+//
+// Or how a node catches up that lacks much, while the connections to it break:
+//
+//   bazel run //tests/chaos -- --behind_mib=1024
+//   bazel run //tests/chaos -- --image_mib=1024
 
 #include <algorithm>
 #include <cstdint>
@@ -26,6 +31,7 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "tests/chaos/catch_up.h"
 #include "tests/chaos/chaos.h"
 #include "tests/chaos/cluster.h"
 #include "tests/chaos/faults.h"
@@ -59,6 +65,12 @@ ABSL_FLAG(int, kills, 0,
 ABSL_FLAG(int, transfers, 0,
           "Instead of that: have another node lead a partition, so many "
           "times, and measure until it takes a write.");
+ABSL_FLAG(uint64_t, behind_mib, 0,
+          "Instead of that: a node is away while so much is written.");
+ABSL_FLAG(uint64_t, image_mib, 0,
+          "Instead of that: a new member of a partition that has so much, "
+          "under load; a power of two.");
+ABSL_FLAG(int, breaks, 5, "Of its connections, while it catches up.");
 
 namespace tests {
 namespace {
@@ -133,7 +145,33 @@ bool HaveSameState(const Cluster& cluster, const Members& members) {
   return false;
 }
 
+// One partition on three nodes, and a node that lacks much of it.
+int RunCatchUp() {
+  TempDir directory;
+  const uint64_t behind_mib = absl::GetFlag(FLAGS_behind_mib);
+  const uint64_t image_mib = absl::GetFlag(FLAGS_image_mib);
+  std::vector<std::string> arguments = absl::GetFlag(FLAGS_server_flags);
+  arguments.push_back(
+      absl::StrCat("--log_behind_bytes_max=", 2 * behind_mib + 64, "MiB"));
+  Cluster cluster({.nodes = 3,
+                   .joiners = image_mib > 0 ? 1 : 0,
+                   .directory = directory.path(),
+                   .arguments = arguments});
+  if (!cluster.Start()) return 1;
+  CatchUp catch_up(cluster, {.bytes = std::max(behind_mib, image_mib) << 20,
+                             .breaks = absl::GetFlag(FLAGS_breaks)});
+  const bool ok = image_mib > 0 ? catch_up.FromImage() : catch_up.FromLog();
+  const std::string differences =
+      AwaitSameState(cluster.addresses(), 1, 60 * kSeconds);
+  std::printf("%s\n", differences.empty() ? "all replicas have the same state"
+                                          : differences.c_str());
+  return ok && differences.empty() ? 0 : 1;
+}
+
 int Run(int no_mounts_errno) {
+  if (absl::GetFlag(FLAGS_behind_mib) + absl::GetFlag(FLAGS_image_mib) > 0) {
+    return RunCatchUp();
+  }
   TempDir directory;
   const int kills = absl::GetFlag(FLAGS_kills);
   const int transfers = absl::GetFlag(FLAGS_transfers);
